@@ -1,0 +1,73 @@
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null && echo $$p && break; done)
+PACKAGES := $(VENV)/.packages
+ARGS ?=
+
+.PHONY: help setup demo test test-unit test-integration test-e2e lint format bench up clean distclean lock
+
+help: ## show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(PACKAGES) ## fetch Python packages and jars (only what is missing)
+	@$(PY) -m local.fetch
+
+$(PACKAGES): requirements-dev.lock
+	@command -v java >/dev/null || { echo "Java is missing: install a JDK or JRE 17 and put java on PATH"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or 3.12 with venv on PATH: install one, or make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "setup: Python packages into $(VENV) (two to three minutes the first time)"
+	@test -x $(PY) && $(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(PY) -m pip install --disable-pip-version-check --require-hashes --progress-bar on -r requirements-dev.lock \
+		| grep --line-buffered -E '^(Collecting|Downloading|Building|Installing|Successfully)' || exit $${PIPESTATUS[0]}
+	@$(PY) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "lambda_platform.pth").write_text(f"{pathlib.Path.cwd()}\n")'
+	@touch $@
+
+demo: setup ## real Wikipedia edits through all three layers, checked against the truth (KEEP=1 leaves it running)
+	@$(PY) -m demo $(ARGS)
+
+test: setup ## every test: unit, integration, end to end
+	@$(PY) -m pytest $(ARGS)
+
+test-unit: setup ## tests that start no JVM, under a minute
+	@$(PY) -m pytest tests/unit $(ARGS)
+
+test-integration: setup ## tests with a real Spark session, Kafka and Redis
+	@$(PY) -m pytest tests/integration $(ARGS)
+
+test-e2e: setup ## the whole platform, with faults
+	@$(PY) -m pytest tests/e2e $(ARGS)
+
+lint: $(PACKAGES) ## check style, types and imports; edits nothing
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports
+
+format: $(PACKAGES) ## mend style and format
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+bench: setup ## print the figures of the benchmark
+	@$(PY) -m bench $(ARGS)
+
+up: setup ## run the whole platform in the foreground; Ctrl-C stops all of it
+	@$(PY) -m local.up $(ARGS)
+
+lock: ## renew the lock files from requirements*.in (needs uv)
+	@for name in requirements-dev requirements; do \
+		uv pip compile $$name.in --universal --python-version 3.11 --generate-hashes --no-header \
+			--no-emit-index-url --no-emit-find-links --quiet -o $$name.lock $$([ $$name = requirements ] && echo -c requirements-dev.lock); \
+	done
+
+clean: ## remove what runs left: data, logs, caches of tools
+	@rm -rf data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean ## remove also what setup fetched
+	@rm -rf .venv .cache

@@ -1,0 +1,1 @@
+"""From the log to the master dataset to batch views: spark-submit jobs."""

@@ -1,0 +1,1 @@
+"""Applications: sources and views."""

@@ -1,0 +1,1 @@
+"""The vocabulary that the three layers share. Imports no engine."""

@@ -1,0 +1,1 @@
+"""Real Wikipedia edits through all three layers, checked against the truth."""

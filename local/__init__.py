@@ -1,0 +1,1 @@
+"""Runs the platform on one machine. Talks to the layers as processes only."""

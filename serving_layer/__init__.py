@@ -1,0 +1,1 @@
+"""From index and Redis to answers: FastAPI."""
