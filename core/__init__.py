@@ -1,1 +1,10 @@
-"""The vocabulary that the three layers share. Imports no engine."""
+"""The vocabulary that the three layers share. Imports no engine.
+
+An application's definitions need no more than what is listed here.
+"""
+
+from core.exact import Count, Max, Mean, Min, Sum
+from core.sketches import Quantiles, Top, Uniques
+from core.views import Source, View
+
+__all__ = ["Count", "Max", "Mean", "Min", "Quantiles", "Source", "Sum", "Top", "Uniques", "View"]

@@ -1,0 +1,81 @@
+"""An application: the sources and views that a module defines, checked against their contracts."""
+
+import importlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.contracts import Contract
+from core.errors import DefinitionError
+from core.semantics import semantics_hash
+from core.views import CompiledView, Source, View, by_name, find
+
+
+@dataclass(frozen=True)
+class BoundSource:
+    """A source with its contract and its compiled views."""
+
+    source: Source
+    contract: Contract
+    definitions: Mapping[str, View]
+    views: Mapping[str, CompiledView]
+
+    def semantics(self, dedupe_window: int) -> str:
+        return semantics_hash(self.definitions.values(), self.contract.fingerprint, dedupe_window)
+
+    def view(self, name: str) -> CompiledView:
+        """Raises `UnknownName` with the nearest."""
+        view: CompiledView = find("view", name, self.views)
+        return view
+
+
+@dataclass(frozen=True)
+class Application:
+    """All that a module's `VIEWS` (and `SOURCES`, for sources without a view) define."""
+
+    name: str
+    sources: Mapping[str, BoundSource]
+
+    @classmethod
+    def load(cls, module: str, contracts: Path) -> "Application":
+        """Import `module` and check every definition; raises `DefinitionError` or `ContractError`."""
+        found = _import(module)
+        views = by_name(getattr(found, "VIEWS", ()))
+        sources = {view.source.name: view.source for view in views.values()}
+        sources |= {source.name: source for source in getattr(found, "SOURCES", ())}
+        if not sources:
+            raise DefinitionError(f"module {module!r} defines neither VIEWS nor SOURCES")
+        return cls(module, {name: _bind(source, views, contracts) for name, source in sources.items()})
+
+    def source(self, name: str | None = None) -> BoundSource:
+        """The source of that name, or the only one; raises `UnknownName`."""
+        if name is None and len(self.sources) == 1:
+            return next(iter(self.sources.values()))
+        bound: BoundSource = find("source", name or "", self.sources)
+        return bound
+
+    def owner(self, view: str) -> BoundSource:
+        """The source that a view is of; raises `UnknownName` with the nearest view."""
+        owners = {name: bound for bound in self.sources.values() for name in bound.views}
+        bound: BoundSource = find("view", view, owners)
+        return bound
+
+
+def _import(module: str) -> object:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise DefinitionError(
+            f"application module {module!r} cannot be imported ({error}); set LAMBDA_APPLICATION to a module on PYTHONPATH"
+        ) from error
+
+
+def _bind(source: Source, views: Mapping[str, View], contracts: Path) -> BoundSource:
+    path = contracts / f"{source.contract}.yaml"
+    contract = Contract.load(path, source.event_id, source.event_time)
+    own = {name: view for name, view in views.items() if view.source == source}
+    types = {column.name: column.type for column in contract.columns}
+    return BoundSource(source, contract, own, {name: view.compile(types) for name, view in own.items()})

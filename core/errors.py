@@ -1,0 +1,110 @@
+"""Every error this platform raises on purpose.
+
+LambdaError
+├── SettingsError            a setting is missing or wrong
+├── ContractError            a data contract cannot be understood
+├── DefinitionError          a source, a view or a measure is wrong
+│   ├── ExpressionError      an SQL expression is refused
+│   ├── DuplicateView        two views carry one name
+│   └── UnknownName          a name that nothing carries; knows the nearest
+├── QueryError               a question that cannot be answered as asked
+├── EntryTaken               an append-only log already holds that entry
+├── FormatRefused            stored by a version that writes another format
+├── HandoffError             the hand-off contract would be broken
+│   ├── PositionError        positions missing, twice, or out of order
+│   ├── BoundaryError        a boundary that falls, or that nothing covers
+│   ├── IntentMismatch       a replayed micro-batch holds other records
+│   ├── StateLost            speed state is gone, or older than its stamp
+│   └── ForeignLog           another log stands under the same name
+├── LeaseHeld                somebody else does this work already
+└── SourceUnusable           a topic that cannot be a log (compacted, absent)
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class LambdaError(Exception):
+    """Base of all errors below; its text names the thing, the value and the way out."""
+
+
+class SettingsError(LambdaError):
+    """A setting is missing or has a value that is not allowed."""
+
+
+class ContractError(LambdaError):
+    """A data contract cannot be understood."""
+
+
+class DefinitionError(LambdaError):
+    """A source, a view or a measure is wrong."""
+
+
+class ExpressionError(DefinitionError):
+    """An SQL expression is refused."""
+
+
+class DuplicateView(DefinitionError):
+    """Two views carry one name."""
+
+
+class QueryError(LambdaError):
+    """A question that cannot be answered as asked; `field` names the parameter at fault."""
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        super().__init__(f"{field}={value!r}: {allowed}")
+        self.field, self.value, self.allowed = field, value, allowed
+
+
+class EntryTaken(LambdaError):
+    """An append-only log already holds that entry."""
+
+
+class FormatRefused(LambdaError):
+    """Something stored carries a format version that this code does not read."""
+
+
+class HandoffError(LambdaError):
+    """Going on would break the hand-off contract."""
+
+
+class PositionError(HandoffError):
+    """Log positions are missing, stand twice, or do not abut."""
+
+
+class BoundaryError(HandoffError):
+    """A boundary that falls, or that the master dataset does not cover."""
+
+
+class IntentMismatch(HandoffError):
+    """A replayed micro-batch is not the one that was intended."""
+
+
+class StateLost(HandoffError):
+    """Speed state is gone, or older than the stamp that should precede it."""
+
+
+class ForeignLog(HandoffError):
+    """Another log stands under the name of the one that was archived."""
+
+
+class LeaseHeld(LambdaError):
+    """Somebody else does this work already."""
+
+
+class SourceUnusable(LambdaError):
+    """A topic that cannot serve as a log."""
+
+
+class UnknownName(DefinitionError):
+    """A name that nothing carries.
+
+    >>> str(UnknownName("view", "edit", ["edits", "robots"]))
+    "unknown view 'edit'; did you mean 'edits'? There are: edits, robots"
+    """
+
+    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+        self.kind, self.name, self.known = kind, name, sorted(known)
+        self.nearest = next(iter(get_close_matches(name, self.known, n=1)), None)
+        hint = f"; did you mean {self.nearest!r}?" if self.nearest else "."
+        super().__init__(f"unknown {kind} {name!r}{hint} There are: {', '.join(self.known) or 'none'}")

@@ -1,0 +1,105 @@
+"""Manifests and the pointer log: what a publish contains, and which publish readers use.
+
+A manifest is written once, after all it names is durable. The pointer log appends an entry for each publish
+or roll-back, which names the entry it follows: of two publishers one wins, and the boundary never falls
+except by a roll-back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from core.cuts import Offsets, offsets_from, offsets_to
+from core.entries import EntryLog
+from core.errors import BoundaryError
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """One publish of a source. `boundary` is a cut's number and `offsets` is that cut.
+
+    `views` has for each view its table version, row counts by tile and checksum; `index` has a checksum for
+    each file by its path below the index folder; `counts` conserves records: read, valid, refused, duplicates.
+    """
+
+    version: int
+    source: str
+    boundary: int
+    offsets: Offsets
+    cluster_id: str
+    topic_id: str
+    archive_version: int
+    semantics: str
+    created_at: str
+    mode: str = "full"
+    views: Mapping[str, Any] = field(default_factory=dict)
+    index: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+    losses: tuple[Any, ...] = ()
+
+    def entry(self) -> dict[str, Any]:
+        return {**asdict(self), "offsets": offsets_to(self.offsets), "losses": list(self.losses)}
+
+    @classmethod
+    def from_entry(cls, entry: Mapping[str, Any]) -> "Manifest":
+        return cls(**{**entry, "offsets": offsets_from(entry["offsets"]), "losses": tuple(entry["losses"])})
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """Entry `number` of the pointer log: readers use manifest `version`, whose boundary is `boundary`."""
+
+    number: int
+    version: int
+    boundary: int
+    previous_boundary: int
+    kind: str
+    at: str
+
+    @property
+    def floor(self) -> int:
+        """Speed state below this segment is needed by no reader."""
+        return min(self.boundary, self.previous_boundary)
+
+
+class Publications:
+    """Manifests and pointer log of one source."""
+
+    def __init__(self, manifests: EntryLog, pointers: EntryLog) -> None:
+        self.manifests, self.pointers = manifests, pointers
+
+    def current(self) -> Pointer | None:
+        """The newest pointer, or None before the first publish."""
+        number = self.pointers.latest()
+        return self.pointer(number) if number else None
+
+    def pointer(self, number: int) -> Pointer:
+        return Pointer(number=number, **self.pointers.read(number))
+
+    def manifest(self, version: int) -> Manifest:
+        return Manifest.from_entry(self.manifests.read(version))
+
+    def resolve(self) -> Manifest | None:
+        """The manifest that readers use now."""
+        pointer = self.current()
+        return self.manifest(pointer.version) if pointer else None
+
+    def next_version(self) -> int:
+        return self.manifests.latest() + 1
+
+    def publish(self, manifest: Manifest, parent: Pointer | None, kind: str, at: str) -> Pointer:
+        """Point readers at a manifest that is already written.
+
+        Raises `EntryTaken` if the pointer moved since `parent` was read, and `BoundaryError` if a publish
+        would let the boundary fall (a roll-back may).
+        """
+        previous = parent.boundary if parent else 0
+        if kind != "rollback" and manifest.boundary < previous:
+            raise BoundaryError(
+                f"version {manifest.version} ends at cut {manifest.boundary}, readers use {previous}"
+            )
+        pointer = Pointer(
+            (parent.number if parent else 0) + 1, manifest.version, manifest.boundary, previous, kind, at
+        )
+        self.pointers.append(pointer.number, {k: v for k, v in asdict(pointer).items() if k != "number"})
+        return pointer

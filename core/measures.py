@@ -1,0 +1,88 @@
+"""Measures: mergeable partial results, defined once for the batch layer, the speed layer and the merge.
+
+A partial is a flat tuple of slots. Spark computes it with `partial_sql` over events and `merge_sql` over
+partials; Python has `lift`, `merge` and `present`. Every measure is a commutative monoid with `zero`.
+Exact measures are integers, decimals, extremes; sketches are Apache DataSketches in both engines.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
+
+from core.errors import DefinitionError
+from core.expressions import Expression, compile_expression
+
+Partial = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One column of a partial: `kind` is long, double, text, blob or decimal(38,s)."""
+
+    suffix: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class Measure(ABC):
+    """A commutative monoid over the values of one SQL expression."""
+
+    expression: str | None = None
+    input: Expression | None = field(default=None, repr=False, compare=False)
+
+    accepts: ClassVar[tuple[str, ...]] = ()
+    approximate: ClassVar[bool] = False
+
+    def bind(self, columns: dict[str, str]) -> Self:
+        """This measure with its expression compiled; raises `DefinitionError` if the type does not fit."""
+        if self.expression is None:
+            raise DefinitionError(f"{type(self).__name__} needs an expression, for instance a column's name")
+        compiled = compile_expression(self.expression, columns)
+        if compiled.family not in self.accepts:
+            raise DefinitionError(
+                f"{type(self).__name__}({self.expression!r}) is over {compiled.type}; "
+                f"it takes {', '.join(self.accepts)}{self._way_out(compiled)}"
+            )
+        return replace(self, input=compiled)
+
+    def _way_out(self, compiled: Expression) -> str:
+        return "; cast it, for instance cast(x as decimal(18,4))" if compiled.family == "double" else ""
+
+    @property
+    def sql(self) -> str:
+        """The compiled input; raises if the measure was never bound to a contract."""
+        if self.input is None:
+            raise DefinitionError(f"{self!r} is not bound to a contract yet; use it inside a View")
+        return self.input.sql
+
+    @property
+    def meaning(self) -> str:
+        """What the semantics hash and the API's catalogue say of this measure."""
+        return repr(self)
+
+    @property
+    @abstractmethod
+    def slots(self) -> tuple[Slot, ...]: ...
+
+    @abstractmethod
+    def partial_sql(self, value: str) -> tuple[str, ...]:
+        """Aggregates over events, one for each slot; `value` is the SQL of the input."""
+
+    @abstractmethod
+    def merge_sql(self, *columns: str) -> tuple[str, ...]:
+        """Aggregates over partials, one for each slot."""
+
+    @property
+    @abstractmethod
+    def zero(self) -> Partial: ...
+
+    @abstractmethod
+    def lift(self, value: Any) -> Partial:
+        """The partial of one value, in plain Python: what oracles and the model fold."""
+
+    @abstractmethod
+    def merge(self, left: Partial, right: Partial) -> Partial: ...
+
+    @abstractmethod
+    def present(self, partial: Partial) -> Any:
+        """What an answer shows; an approximate measure shows its bounds as well."""

@@ -1,0 +1,188 @@
+"""Approximate measures: Apache DataSketches, the same bytes for Spark's functions and for Python.
+
+An empty blob is the zero of every sketch. Bounds hold with about 99 % confidence for one answer.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from datasketches import (
+    frequent_items_error_type,
+    frequent_strings_sketch,
+    hll_sketch,
+    hll_union,
+    kll_doubles_sketch,
+    tgt_hll_type,
+)
+
+from core.measures import Measure, Partial, Slot
+
+_STANDARD_DEVIATIONS = 3
+
+
+@dataclass(frozen=True)
+class _Sketch(Measure):
+    approximate: ClassVar[bool] = True
+
+    @property
+    def slots(self) -> tuple[Slot, ...]:
+        return (Slot("", "blob"),)
+
+    @property
+    def zero(self) -> Partial:
+        return (b"",)
+
+    def merge(self, left: Partial, right: Partial) -> Partial:
+        if not left[0] or not right[0]:
+            return left if left[0] else right
+        return (self._union(left[0], right[0]),)
+
+    def lift(self, value: Any) -> Partial:
+        return self.zero if value is None else (self._of_one(value),)
+
+    def _union(self, left: bytes, right: bytes) -> bytes:
+        raise NotImplementedError
+
+    def _of_one(self, value: Any) -> bytes:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Uniques(_Sketch):
+    """How many different values, by HyperLogLog with 2**lg_k registers; the empty string is not counted.
+
+    Flajolet et al., "HyperLogLog" (AofA 2007), in the form of Apache DataSketches. Registers are the same
+    under any split; the estimate is always taken from a union, so that it is the same as well.
+    """
+
+    lg_k: int = 12
+    accepts: ClassVar[tuple[str, ...]] = ("string", "long", "boolean")
+
+    def partial_sql(self, value: str) -> tuple[str, ...]:
+        return (f"hll_sketch_agg(cast({value} as string), {self.lg_k})",)
+
+    def merge_sql(self, *columns: str) -> tuple[str, ...]:
+        return (f"hll_union_agg({columns[0]})",)
+
+    def _of_one(self, value: Any) -> bytes:
+        sketch = hll_sketch(self.lg_k, tgt_hll_type.HLL_8)
+        sketch.update(_text(value))
+        return bytes(sketch.serialize_compact())
+
+    def _union(self, left: bytes, right: bytes) -> bytes:
+        return bytes(self._united(left, right).get_result(tgt_hll_type.HLL_8).serialize_compact())
+
+    def _united(self, *blobs: bytes) -> hll_union:
+        union = hll_union(self.lg_k)
+        for blob in blobs:
+            union.update(hll_sketch.deserialize(blob))
+        return union
+
+    def present(self, partial: Partial) -> dict[str, float]:
+        if not partial[0]:
+            return {"estimate": 0, "lower": 0, "upper": 0}
+        union = self._united(partial[0])
+        return {
+            "estimate": round(union.get_estimate(), 3),
+            "lower": union.get_lower_bound(_STANDARD_DEVIATIONS),
+            "upper": union.get_upper_bound(_STANDARD_DEVIATIONS),
+        }
+
+
+@dataclass(frozen=True)
+class Quantiles(_Sketch):
+    """Quantiles of numbers by a KLL sketch; `lower` and `upper` are the values at the rank error's ends.
+
+    Karnin, Lang, Liberty, "Optimal Quantile Approximation in Streams" (FOCS 2016).
+    """
+
+    k: int = 200
+    ranks: tuple[float, ...] = (0.5, 0.9, 0.99)
+    accepts: ClassVar[tuple[str, ...]] = ("long", "decimal", "double")
+
+    def partial_sql(self, value: str) -> tuple[str, ...]:
+        return (f"kll_sketch_agg_double(cast({value} as double), {self.k})",)
+
+    def merge_sql(self, *columns: str) -> tuple[str, ...]:
+        return (f"kll_merge_agg_double({columns[0]}, {self.k})",)
+
+    def _of_one(self, value: Any) -> bytes:
+        sketch = kll_doubles_sketch(self.k)
+        sketch.update(float(value))
+        return bytes(sketch.serialize())
+
+    def _union(self, left: bytes, right: bytes) -> bytes:
+        sketch = kll_doubles_sketch.deserialize(left)
+        sketch.merge(kll_doubles_sketch.deserialize(right))
+        return bytes(sketch.serialize())
+
+    def present(self, partial: Partial) -> dict[str, Any]:
+        sketch = kll_doubles_sketch.deserialize(partial[0]) if partial[0] else kll_doubles_sketch(self.k)
+        if sketch.is_empty():
+            return {"count": 0, "min": None, "max": None, "rank_error": 0.0, "quantiles": []}
+        error = sketch.normalized_rank_error(False) if sketch.is_estimation_mode() else 0.0
+        return {
+            "count": sketch.n,
+            "min": sketch.get_min_value(),
+            "max": sketch.get_max_value(),
+            "rank_error": round(error, 6),
+            "quantiles": [self._quantile(sketch, rank, error) for rank in self.ranks],
+        }
+
+    def _quantile(self, sketch: kll_doubles_sketch, rank: float, error: float) -> dict[str, float]:
+        value, low, high = (
+            sketch.get_quantile(place, True)
+            for place in (rank, max(0.0, rank - error), min(1.0, rank + error))
+        )
+        return {"rank": rank, "value": value, "lower": low, "upper": high}
+
+
+@dataclass(frozen=True)
+class Top(_Sketch):
+    """The most frequent values with lower and upper bounds, by a frequent-items sketch.
+
+    Misra and Gries (1982) as improved by Anderson et al., "A High-Performance Algorithm for Identifying
+    Frequent Items in Data Streams" (IMC 2017). `capacity` values are tracked; with fewer it is exact.
+    """
+
+    k: int = 10
+    capacity: int = 2000
+    accepts: ClassVar[tuple[str, ...]] = ("string",)
+
+    @property
+    def _lg_size(self) -> int:
+        # Spark's rule: the least power of two that is three quarters full with `capacity`
+        return max(3, -(-self.capacity * 4 // 3) - 1).bit_length()
+
+    def partial_sql(self, value: str) -> tuple[str, ...]:
+        return (f"approx_top_k_accumulate({value}, {self.capacity}).sketch",)
+
+    def merge_sql(self, *columns: str) -> tuple[str, ...]:
+        state = (
+            f"named_struct('sketch', {columns[0]}, 'maxItemsTracked', {self.capacity}, "
+            "'itemDataType', cast(null as string), 'itemDataTypeDDL', 'item string not null')"
+        )
+        return (f"approx_top_k_combine({state}, {self.capacity}).sketch",)
+
+    def _of_one(self, value: Any) -> bytes:
+        sketch = frequent_strings_sketch(self._lg_size)
+        sketch.update(value)
+        return bytes(sketch.serialize())
+
+    def _union(self, left: bytes, right: bytes) -> bytes:
+        sketch = frequent_strings_sketch(self._lg_size)
+        for blob in (left, right):
+            sketch.merge(frequent_strings_sketch.deserialize(blob))
+        return bytes(sketch.serialize())
+
+    def present(self, partial: Partial) -> list[dict[str, Any]]:
+        if not partial[0]:
+            return []
+        sketch = frequent_strings_sketch.deserialize(partial[0])
+        rows = sketch.get_frequent_items(frequent_items_error_type.NO_FALSE_NEGATIVES, 0)
+        ranked = sorted(rows, key=lambda row: (-row[1], row[0]))[: self.k]
+        return [{"value": row[0], "estimate": row[1], "lower": row[2], "upper": row[3]} for row in ranked]
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

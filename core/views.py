@@ -1,0 +1,224 @@
+"""Sources and views: what an application defines, and what the layers get once it is compiled."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from core.buckets import parse_bucket, tiles_of
+from core.errors import DefinitionError, DuplicateView, UnknownName
+from core.expressions import Expression, compile_expression
+from core.keys import key_text, key_text_sql
+from core.measures import Measure, Partial, Slot
+from core.packing import Codec, fold
+
+_KEY_TYPES = ("string", "long", "boolean")
+_RESERVED = ("from", "to", "every", "tile", "bucket", "key")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A log of events: its topic, its data contract, and the columns that identify and date an event.
+
+    Copies of one event must be sent with the same Kafka key.
+    """
+
+    name: str
+    contract: str
+    event_id: str = "event_id"
+    event_time: str = "event_time"
+    topic: str = ""
+
+    def __post_init__(self) -> None:
+        _check_name("source", self.name.replace(".", "_").replace("-", "_"))
+        object.__setattr__(self, "topic", self.topic or self.name)
+
+
+@dataclass(frozen=True)
+class View:
+    """A function of all events of a source: which, by what key, what is measured, how fine in time.
+
+    `key` names columns, or maps a name to an SQL expression; an empty key makes one row of everything.
+    `where` keeps the events for which it is true.
+    """
+
+    name: str
+    source: Source
+    measures: Mapping[str, Measure]
+    key: Sequence[str] | Mapping[str, str] = ()
+    bucket: str = "1 hour"
+    where: str | None = None
+    description: str = ""
+
+    def compile(self, columns: Mapping[str, str]) -> "CompiledView":
+        """Check this view against the columns (name -> type) of its contract; raises `DefinitionError`."""
+        try:
+            return self._compile(dict(columns))
+        except DefinitionError as error:
+            error.add_note(f"in view {self.name!r} of source {self.source.name!r}")
+            raise
+
+    def _compile(self, columns: dict[str, str]) -> "CompiledView":
+        _check_name("view", self.name)
+        for name in (*self._key, *self.measures):
+            _check_name("key part or measure", name)
+        if not self.measures or set(self._key) & set(self.measures):
+            raise DefinitionError(f"view {self.name!r} needs measures, named unlike its key parts")
+        return CompiledView(
+            name=self.name,
+            description=self.description,
+            width=parse_bucket(self.bucket),
+            key={name: _key_part(text, columns) for name, text in self._key.items()},
+            where=_condition(self.where, columns),
+            measures={name: measure.bind(columns) for name, measure in self.measures.items()},
+            event_time=f"`{self.source.event_time}`",
+        )
+
+    @property
+    def _key(self) -> dict[str, str]:
+        if isinstance(self.key, str):
+            raise DefinitionError(
+                f"view {self.name!r}: key={self.key!r} is one text; write key=({self.key!r},)"
+            )
+        return dict(self.key) if isinstance(self.key, Mapping) else {name: name for name in self.key}
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """All of this view that changes what its numbers mean."""
+        measures = {name: repr(measure) for name, measure in self.measures.items()}
+        return {
+            "name": self.name,
+            "key": self._key,
+            "where": self.where,
+            "bucket": self.bucket,
+            "measures": measures,
+        }
+
+
+@dataclass(frozen=True)
+class CompiledView:
+    """A view checked against its contract: SQL for Spark, and plain functions over partials."""
+
+    name: str
+    description: str
+    width: int
+    key: dict[str, Expression]
+    where: str
+    measures: dict[str, Measure]
+    event_time: str
+    codec: Codec = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "codec", Codec(tuple(slot for _, slot in self.slots)))
+
+    @property
+    def tiles(self) -> tuple[int, ...]:
+        """Widths in seconds, finest first."""
+        return tiles_of(self.width)
+
+    @property
+    def slots(self) -> list[tuple[str, Slot]]:
+        """Column name and slot of every part of a partial, in order."""
+        return [
+            (f"{name}__{slot.suffix}" if slot.suffix else name, slot)
+            for name, measure in self.measures.items()
+            for slot in measure.slots
+        ]
+
+    @property
+    def columns(self) -> list[str]:
+        return [column for column, _ in self.slots]
+
+    @property
+    def key_sql(self) -> str:
+        """SQL of the key's text, over event columns."""
+        return key_text_sql([part.sql for part in self.key.values()])
+
+    @property
+    def bucket_sql(self) -> str:
+        """SQL of the finest bucket's start in seconds, over event columns."""
+        seconds = f"unix_seconds({self.event_time})"
+        return f"({seconds} - pmod({seconds}, {self.width}L))"
+
+    @property
+    def partial_sql(self) -> dict[str, str]:
+        """Column -> aggregate over events."""
+        found = [sql for measure in self.measures.values() for sql in measure.partial_sql(measure.sql)]
+        return dict(zip(self.columns, found, strict=True))
+
+    @property
+    def merge_sql(self) -> dict[str, str]:
+        """Column -> aggregate over partials of this view."""
+        names, found = iter(self.columns), list[str]()
+        for measure in self.measures.values():
+            found.extend(measure.merge_sql(*[f"`{next(names)}`" for _ in measure.slots]))
+        return dict(zip(self.columns, found, strict=True))
+
+    @property
+    def zero(self) -> Partial:
+        return tuple(value for measure in self.measures.values() for value in measure.zero)
+
+    def merge(self, left: Partial, right: Partial) -> Partial:
+        return fold(tuple(self.measures.values()), left, right)
+
+    def lift(self, values: Mapping[str, Any]) -> Partial:
+        """The partial of one event, given each measure's input value by the measure's name (for oracles)."""
+        return tuple(v for name, measure in self.measures.items() for v in measure.lift(values[name]))
+
+    def present(self, partial: Partial) -> dict[str, Any]:
+        """What an answer shows for each measure."""
+        shown, at = dict[str, Any](), 0
+        for name, measure in self.measures.items():
+            end = at + len(measure.slots)
+            shown[name] = measure.present(partial[at:end])
+            at = end
+        return shown
+
+    def key_of(self, parts: Mapping[str, Any]) -> str:
+        """The key's text for values by part name; a value of None is NULL."""
+        return key_text([_plain(parts[name]) for name in self.key])
+
+
+def _plain(value: Any) -> str | None:
+    if value is None:
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _check_name(kind: str, name: str) -> None:
+    if not name.isidentifier() or name.startswith("_") or "__" in name or name in _RESERVED:
+        raise DefinitionError(
+            f"{kind} {name!r}: a name has letters, digits and single underscores, and is none of {_RESERVED}"
+        )
+
+
+def _key_part(text: str, columns: Mapping[str, str]) -> Expression:
+    part = compile_expression(text, columns)
+    if part.type not in _KEY_TYPES:
+        raise DefinitionError(f"key part {text!r} is {part.type}; a key part is {', '.join(_KEY_TYPES)}")
+    return part
+
+
+def _condition(text: str | None, columns: Mapping[str, str]) -> str:
+    if text is None:
+        return "true"
+    condition = compile_expression(text, columns)
+    if condition.type != "boolean":
+        raise DefinitionError(f"where={text!r} is {condition.type}; a condition is boolean")
+    return condition.sql
+
+
+def by_name(views: Iterable[View]) -> dict[str, View]:
+    """Views by their names; raises `DuplicateView`."""
+    found: dict[str, View] = {}
+    for view in views:
+        if view.name in found:
+            raise DuplicateView(f"view {view.name!r} is defined twice; rename one of them")
+        found[view.name] = view
+    return found
+
+
+def find(kind: str, name: str, known: Mapping[str, Any]) -> Any:
+    """`known[name]`, or `UnknownName` with the nearest."""
+    if name not in known:
+        raise UnknownName(kind, name, known)
+    return known[name]
