@@ -1,0 +1,46 @@
+"""Where the files of a source lie below the data folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.cuts import CutRegistry
+from core.entries import EntryLog
+from core.manifest import Publications
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Paths of one source; nothing is created by asking for a path."""
+
+    data: Path
+    source: str
+
+    @property
+    def master(self) -> Path:
+        return self.data / "master" / self.source
+
+    def table(self, view: str) -> Path:
+        return self.data / "views" / self.source / "tables" / view
+
+    def index(self, version: int) -> Path:
+        return self.data / "views" / self.source / "index" / f"{version:020d}"
+
+    def index_file(self, version: int, view: str, partition: int) -> Path:
+        return self.index(version) / view / f"{partition}.mdb"
+
+    def checkpoint(self, generation: str) -> Path:
+        return self.data / "checkpoints" / self.source / generation
+
+    @property
+    def leases(self) -> Path:
+        return self.data / "leases" / self.source
+
+    def cuts(self) -> CutRegistry:
+        return CutRegistry(EntryLog(self._registry / "cuts"))
+
+    def publications(self) -> Publications:
+        return Publications(EntryLog(self._registry / "manifests"), EntryLog(self._registry / "pointer"))
+
+    @property
+    def _registry(self) -> Path:
+        return self.data / "registry" / self.source
