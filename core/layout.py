@@ -49,6 +49,9 @@ class Layout:
         """`what` is meta, intent, progress or lease."""
         return f"{self.namespace}:{self.source}:{generation}:{what}"
 
+    def containers(self, generation: str, view: str) -> str:
+        return self.of(generation, f"containers:{view}")
+
     def shard(self, generation: str, shard: int) -> str:
         return f"{self.namespace}:{{{generation}.{shard}}}"
 
