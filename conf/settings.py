@@ -1,7 +1,8 @@
 """Settings of every process: environment variables with the prefix LAMBDA_, read once at start.
 
-`get_settings()` is what commands call; tests build `Settings(data_dir=tmp_path, ...)`. Values may also stand in an
-env file, named by LAMBDA_ENV_FILE (default: `.env` in the working directory, if there is one). The environment wins.
+`get_settings()` is what commands call; tests build `Settings(data_dir=tmp_path, ...)`. Values may also stand
+in an env file, named by LAMBDA_ENV_FILE (default: `.env` in the working directory, if there is one). The
+environment wins.
 
     SettingsError
       a value that is not allowed, a LAMBDA_ variable that does not exist, a file that cannot be read
@@ -26,10 +27,12 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class SettingsError(Exception):
-    """A setting that stops the start. Keeps the variable, the value (None where it is secret) and what is allowed."""
+    """A setting that stops the start. Keeps the variable, the value (None if secret) and what is allowed."""
 
     def __init__(self, key: str, value: object, allowed: str) -> None:
-        super().__init__(f"{key} has value {value!r}: {allowed}")
+        super().__init__(
+            f"{key} has value {value!r}: {allowed}" if value is not None else f"{key}: {allowed}"
+        )
         self.key, self.value, self.allowed = key, value, allowed
 
 
@@ -97,10 +100,10 @@ class Settings(BaseSettings):
     api_workers: int = Field(2, ge=1, le=64, description="Worker processes of the API.")
     admin_key_file: Path | None = Field(
         None,
-        description="Key for whatever changes something. Unset: {data_dir}/secrets/admin.key, made when absent.",
+        description="Key for whatever changes something. Unset: {data_dir}/secrets/admin.key, made once.",
     )
     pseudonym_key_file: Path | None = Field(
-        None, description="Key of pseudonyms. Unset: {data_dir}/secrets/pseudonym.key, made when absent."
+        None, description="Key of pseudonyms. Unset: {data_dir}/secrets/pseudonym.key, made once."
     )
 
     cut_interval: float = Field(30, gt=0, le=86400, description="Seconds: least time between two cuts.")
@@ -133,9 +136,13 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments only: `read_settings` hands the environment over, so a test is not moved by a stray variable."""
+        """Arguments only: `read_settings` hands the environment over, so a stray variable moves no test."""
         return (init_settings,)
 
     @field_validator("data_dir", "cache_dir", "contracts_dir")
@@ -152,7 +159,7 @@ class Settings(BaseSettings):
             return None
         path = path.expanduser().absolute()
         if not os.access(path, os.R_OK) or not path.is_file():
-            raise ValueError("a file that exists and can be read")
+            raise ValueError("must be a file that exists and can be read")
         return path
 
     @model_validator(mode="after")
@@ -271,7 +278,7 @@ def _from_file(environ: Mapping[str, str]) -> dict[str, str]:
     named = environ.get(ENV_FILE)
     path = Path(named or ".env")
     if named and not path.is_file():
-        raise SettingsError(ENV_FILE, named, "allowed is a file that exists and can be read")
+        raise SettingsError(ENV_FILE, named, "must be a file that exists and can be read")
     if not path.is_file():
         return {}
     return {key: value or "" for key, value in dotenv_values(path).items() if key.startswith(PREFIX)}
@@ -294,4 +301,4 @@ def _explain(error: ValidationError) -> SettingsError:
 
 def _allowed(first: Any) -> str:
     message = str(first["msg"]).removeprefix("Value error, ")
-    return "allowed is " + message.removeprefix("Input should be ").removeprefix("String should ")
+    return message.replace("Input should ", "must ", 1).replace("String should ", "must ", 1)

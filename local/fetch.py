@@ -30,14 +30,14 @@ class FetchError(LocalError):
 
     def __init__(self, missing: list[str], said: str) -> None:
         super().__init__(
-            f"{len(missing)} jars could not be fetched, the first is {missing[0] if missing else '?'}.\n{said}\n"
-            "Check the network, or point conf/ivysettings.xml at a mirror, and run it again: what came is kept."
+            f"{len(missing)} jars could not be fetched, the first is {missing[0]}.\n{said}\n"
+            "Check the network, or point conf/ivysettings.xml at a mirror, then try again: what came is kept."
         )
         self.missing = missing
 
 
 def jars(settings: Settings, conf: str) -> list[Path]:
-    """The jars of one configuration of conf/ivy.xml ("spark", "kafka", "data"). Raises FetchError if one is absent."""
+    """The jars of one configuration of conf/ivy.xml ("spark", "kafka", "data"). Raises FetchError."""
     wanted = [settings.jars_dir / name for name in _expected(IVY) if name.startswith(conf + "/")]
     missing = [str(path) for path in wanted if not path.is_file()]
     if missing:
@@ -73,8 +73,9 @@ def _retrieve_patiently(settings: Settings) -> None:
 def _retrieve(settings: Settings) -> str:
     """One run of Ivy; gives the end of what it said."""
     command = [
-        java(), "-cp", str(_ivy_jar()), "org.apache.ivy.Main", "-settings", str(IVY_SETTINGS), "-ivy", str(IVY),
-        "-cache", str(settings.cache_dir / "ivy"), "-retrieve", str(settings.jars_dir / PATTERN), "-sync",
+        java(), "-cp", str(_ivy_jar()), "org.apache.ivy.Main",
+        "-settings", str(IVY_SETTINGS), "-ivy", str(IVY), "-cache", str(settings.cache_dir / "ivy"),
+        "-retrieve", str(settings.jars_dir / PATTERN), "-sync",
     ]  # fmt: skip
     total, done, lines = len(_expected(IVY)), 0, []
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
