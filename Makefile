@@ -59,6 +59,9 @@ bench: setup ## print the figures of the benchmark
 up: setup ## run the whole platform in the foreground; Ctrl-C stops all of it
 	@$(PY) -m local.up $(ARGS)
 
+down: $(PACKAGES) ## stop what `make up` runs
+	@$(PY) -m local.down
+
 lock: ## renew the lock files from requirements*.in (needs uv)
 	@for name in requirements-dev requirements; do \
 		uv pip compile $$name.in --universal --python-version 3.11 --generate-hashes --no-header \

@@ -14,13 +14,13 @@ __all__ = ["running"]
 
 @contextmanager
 def running(
-    command: list[str], log: Path, environment: Mapping[str, str] | None = None
+    command: list[str], log: Path, environment: Mapping[str, str] | None = None, grace: float = GRACE
 ) -> Iterator["subprocess.Popen[bytes]"]:
     """Runs `command`, its output in `log`, until the block is left. It dies with this process in any case."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
-            tethered(command),
+            tethered(command, grace),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -30,14 +30,14 @@ def running(
     try:
         yield process
     finally:
-        stop(process)
+        _stop(process, grace)
 
 
-def stop(process: "subprocess.Popen[bytes]") -> None:
+def _stop(process: "subprocess.Popen[bytes]", grace: float) -> None:
     """Ends a tethered process and its group; returns when all of it is gone."""
     process.terminate()
     try:
-        process.wait(GRACE + 5)
+        process.wait(grace + 5)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -1,4 +1,4 @@
-"""How Spark starts on this machine: conf/spark-defaults.conf with absolute paths, the jars and this Python."""
+"""How Spark starts on this machine: conf/spark-defaults.conf with absolute paths, the jars, this Python."""
 
 import sys
 import tempfile

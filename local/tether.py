@@ -1,4 +1,4 @@
-"""`python -m local.tether COMMAND ...` runs a command that never outlives whoever started it.
+"""`python -m local.tether [--grace SECONDS] COMMAND ...` runs a command that never outlives its parent.
 
 The command and all it starts share a process group with this process. When the parent is gone (also by
 SIGKILL), or the command ends, or this process is told to stop, whatever is left of the group is told to stop,
@@ -19,9 +19,9 @@ POLL = 0.3
 GRACE = 10.0
 
 
-def tethered(command: list[str]) -> list[str]:
-    """The command line that runs `command` on a tether. Start it with `start_new_session=True`."""
-    return [sys.executable, "-m", "local.tether", *command]
+def tethered(command: list[str], grace: float = GRACE) -> list[str]:
+    """The command line that runs `command` on a tether; told to stop, it has `grace` seconds to do so."""
+    return [sys.executable, "-m", "local.tether", "--grace", str(grace), *command]
 
 
 def members(group: int) -> list[int]:
@@ -88,5 +88,11 @@ def _others() -> list[int]:
     return [pid for pid in members(os.getpgrp()) if pid != os.getpid()]
 
 
+def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["--grace"]:
+        return run(arguments[2:], float(arguments[1]))
+    return run(arguments)
+
+
 if __name__ == "__main__":
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

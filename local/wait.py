@@ -6,6 +6,7 @@
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 from redis import Redis
@@ -15,7 +16,7 @@ from conf.clients import kafka_options, redis_options
 from conf.settings import Settings, SettingsError, get_settings
 from local.errors import LocalError, NotReady
 
-__all__ = ["for_http", "for_kafka", "for_redis", "until"]
+__all__ = ["for_http", "for_kafka", "for_redis", "http_reason", "kafka_reason", "redis_reason", "until"]
 
 SECONDS = 60.0
 PROGRESS = 5.0
@@ -26,6 +27,7 @@ def until(
     what: str,
     seconds: float = SECONDS,
     *,
+    log: Path | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -34,7 +36,7 @@ def until(
     while (reason := check()) is not None:
         now = clock()
         if now - start >= seconds:
-            raise NotReady(what, seconds, reason)
+            raise NotReady(what, seconds, reason, log)
         if now - spoke >= PROGRESS:
             print(f"waiting for {what} ({now - start:.0f} s): {reason}", file=sys.stderr, flush=True)
             spoke = now
@@ -43,20 +45,21 @@ def until(
 
 def for_kafka(settings: Settings, seconds: float = SECONDS) -> None:
     """Waits until a broker answers."""
-    until(lambda: _kafka(settings), f"Kafka at {settings.bootstrap}", seconds)
+    until(lambda: kafka_reason(settings), f"Kafka at {settings.bootstrap}", seconds)
 
 
 def for_redis(settings: Settings, seconds: float = SECONDS) -> None:
     """Waits until Redis answers and has loaded what it keeps."""
-    until(lambda: _redis(settings), f"Redis at {settings.redis_address}", seconds)
+    until(lambda: redis_reason(settings), f"Redis at {settings.redis_address}", seconds)
 
 
 def for_http(url: str, seconds: float = SECONDS) -> None:
     """Waits until `url` answers with a status below 400."""
-    until(lambda: _http(url), url, seconds)
+    until(lambda: http_reason(url), url, seconds)
 
 
-def _kafka(settings: Settings) -> str | None:
+def kafka_reason(settings: Settings) -> str | None:
+    """None if a broker answers, else why not."""
     from kafka import KafkaAdminClient
     from kafka.errors import KafkaError
 
@@ -73,7 +76,8 @@ def _kafka(settings: Settings) -> str | None:
     return None
 
 
-def _redis(settings: Settings) -> str | None:
+def redis_reason(settings: Settings) -> str | None:
+    """None if Redis answers, else why not."""
     try:
         with Redis.from_url(settings.redis_address, **redis_options(settings)) as client:
             client.ping()
@@ -82,7 +86,8 @@ def _redis(settings: Settings) -> str | None:
     return None
 
 
-def _http(url: str) -> str | None:
+def http_reason(url: str) -> str | None:
+    """None if `url` answers with a status below 400, else why not."""
     try:
         status = httpx.get(url, timeout=3).status_code
     except httpx.HTTPError as error:
