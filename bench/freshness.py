@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
@@ -39,8 +40,9 @@ POLL = 0.025  # seconds between two questions for the same edit: adds half of it
 def own_settings(folder: Path) -> Settings:
     """Ports and a folder of the benchmark's own, so that nothing that runs is disturbed."""
     given = get_settings().model_dump(include={"cache_dir", "application", "contracts_dir"})
-    ports = {name: free_port() for name in ("kafka_port", "kafka_controller_port", "redis_port", "api_port")}
-    return Settings(data_dir=folder, api_workers=1, **given, **ports)
+    ports = ("kafka_port", "kafka_controller_port", "redis_port", "api_port")
+    own: dict[str, Any] = {"data_dir": folder, "api_workers": 1, **{name: free_port() for name in ports}}
+    return Settings(**given, **own)
 
 
 @contextmanager
@@ -89,14 +91,17 @@ def measure(settings: Settings, rate: float, size: int, recompute: bool) -> None
     with Platform(settings, ["kafka", "redis", "speed", "api"]):
         with KafkaAdminClient(**kafka_options(settings)) as admin:
             ensure_topic(admin, EDITS.topic, settings.topic_partitions)
-        with make_producer(settings) as bulk, KafkaProducer(**kafka_options(settings), acks="all") as probe:
-            with flowing(bulk, events, rate):
-                sample(settings.api_url, probe, events[0], 5, "warm")
-                time.sleep(10)
-                figures = sample(settings.api_url, probe, events[0], size, "calm")
-                row(f"freshness at {rate:.0f} events/s", percentiles(figures, 1000), "ms")
-                if recompute:
-                    _while_recomputing(settings, probe, events[0], size, rate)
+        with (
+            make_producer(settings) as bulk,
+            KafkaProducer(**kafka_options(settings), acks="all") as probe,
+            flowing(bulk, events, rate),
+        ):
+            sample(settings.api_url, probe, events[0], 5, "warm")
+            time.sleep(10)
+            figures = sample(settings.api_url, probe, events[0], size, "calm")
+            row(f"freshness at {rate:.0f} events/s", percentiles(figures, 1000), "ms")
+            if recompute:
+                _while_recomputing(settings, probe, events[0], rate)
 
 
 def _while_recomputing(
