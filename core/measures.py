@@ -6,7 +6,9 @@ Exact measures are integers, decimals, extremes; sketches are Apache DataSketche
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from typing import Any, ClassVar, Self
 
 from core.errors import DefinitionError
@@ -82,6 +84,10 @@ class Measure(ABC):
 
     @abstractmethod
     def merge(self, left: Partial, right: Partial) -> Partial: ...
+
+    def merge_all(self, partials: Sequence[Partial]) -> Partial:
+        """As `merge` over all of them; a measure for which one pass is cheaper overrides it."""
+        return reduce(self.merge, partials, self.zero)
 
     @abstractmethod
     def present(self, partial: Partial) -> Any:

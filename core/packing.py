@@ -7,7 +7,7 @@ endian, so that a batch of Arrow columns can be packed without a loop over rows.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Any
@@ -25,7 +25,7 @@ def family(kind: str) -> str:
 
 def scale(kind: str) -> int:
     """Digits behind the point of a `decimal(p,s)` kind."""
-    return int(kind.strip(")").partition(",")[2])
+    return int(kind.strip(")").partition(",")[2] or 0)
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Codec:
     def __post_init__(self) -> None:
         layout = "".join(_FIXED[family(slot.kind)] for slot in self.slots)
         object.__setattr__(self, "_fixed", struct.Struct(f"<{self.bitmap_bytes}s{layout}"))
-        object.__setattr__(self, "_kinds", tuple(family(slot.kind) for slot in self.slots))
+        object.__setattr__(self, "_readers", tuple(_reader(slot.kind) for slot in self.slots))
 
     @property
     def bitmap_bytes(self) -> int:
@@ -64,15 +64,26 @@ class Codec:
     def unpack(self, data: bytes | memoryview, offset: int = 0) -> Partial:
         bitmap, *fixed = self._struct.unpack_from(data, offset)
         nulls, at, values = int.from_bytes(bitmap, "little"), offset + self._struct.size, []
-        for place, (slot, entry) in enumerate(zip(self.slots, fixed, strict=True)):
-            kind = family(slot.kind)
-            if kind in ("text", "blob"):
-                raw, at = bytes(data[at : at + entry]), at + entry
-                entry = raw.decode() if kind == "text" else raw
-            elif kind == "decimal":
-                entry = _unpack_decimal(entry, scale(slot.kind))
-            values.append(None if nulls >> place & 1 else entry)
+        readers: tuple[_Reader | None, ...] = self._readers  # type: ignore[attr-defined]
+        for place, (read, entry) in enumerate(zip(readers, fixed, strict=True)):
+            value = entry
+            if read is not None:
+                value, at = read(data, at, entry)
+            values.append(None if nulls >> place & 1 else value)
         return tuple(values)
+
+
+_Reader = Callable[[Any, int, Any], tuple[Any, int]]
+
+
+def _reader(kind: str) -> _Reader | None:
+    """How a slot's entry becomes its value, and where the next tail begins; None where it is the value."""
+    digits = scale(kind)
+    return {
+        "text": lambda data, at, size: (bytes(data[at : at + size]).decode(), at + size),
+        "blob": lambda data, at, size: (bytes(data[at : at + size]), at + size),
+        "decimal": lambda data, at, raw: (_unpack_decimal(raw, digits), at),
+    }.get(family(kind))
 
 
 def _pack_slot(kind: str, value: Any) -> tuple[Any, bytes]:
@@ -94,11 +105,11 @@ def _unpack_decimal(raw: bytes, digits: int) -> int | Decimal:
     return Decimal(number).scaleb(-digits, _EXACT) if digits else number
 
 
-def fold(measures: Sequence[Any], left: Partial, right: Partial) -> Partial:
-    """Two partials of a view merged, measure by measure."""
+def fold(measures: Sequence[Any], partials: Sequence[Partial]) -> Partial:
+    """Partials of a view merged, measure by measure."""
     merged, at = list[Any](), 0
     for measure in measures:
         end = at + len(measure.slots)
-        merged.extend(measure.merge(left[at:end], right[at:end]))
+        merged.extend(measure.merge_all([partial[at:end] for partial in partials]))
         at = end
     return tuple(merged)

@@ -3,6 +3,8 @@
 An empty blob is the zero of every sketch. Bounds hold with about 99 % confidence for one answer.
 """
 
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -33,18 +35,20 @@ class _Sketch(Measure):
         return (b"",)
 
     def merge(self, left: Partial, right: Partial) -> Partial:
-        if not left[0] or not right[0]:
-            return left if left[0] else right
-        return (self._union(left[0], right[0]),)
+        return self.merge_all((left, right))
+
+    def merge_all(self, partials: Sequence[Partial]) -> Partial:
+        blobs = [partial[0] for partial in partials if partial[0]]
+        return (self._union(blobs) if len(blobs) > 1 else blobs[0] if blobs else b"",)
 
     def lift(self, value: Any) -> Partial:
         return self.zero if value is None else (self._of_one(value),)
 
-    def _union(self, left: bytes, right: bytes) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def _union(self, blobs: Sequence[bytes]) -> bytes: ...
 
-    def _of_one(self, value: Any) -> bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def _of_one(self, value: Any) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,10 @@ class Uniques(_Sketch):
         sketch.update(_text(value))
         return bytes(sketch.serialize_compact())
 
-    def _union(self, left: bytes, right: bytes) -> bytes:
-        return bytes(self._united(left, right).get_result(tgt_hll_type.HLL_8).serialize_compact())
+    def _union(self, blobs: Sequence[bytes]) -> bytes:
+        return bytes(self._united(blobs).get_result(tgt_hll_type.HLL_8).serialize_compact())
 
-    def _united(self, *blobs: bytes) -> hll_union:
+    def _united(self, blobs: Sequence[bytes]) -> hll_union:
         union = hll_union(self.lg_k)
         for blob in blobs:
             union.update(hll_sketch.deserialize(blob))
@@ -81,7 +85,7 @@ class Uniques(_Sketch):
     def present(self, partial: Partial) -> dict[str, float]:
         if not partial[0]:
             return {"estimate": 0, "lower": 0, "upper": 0}
-        union = self._united(partial[0])
+        union = self._united(partial)
         return {
             "estimate": round(union.get_estimate(), 3),
             "lower": union.get_lower_bound(_STANDARD_DEVIATIONS),
@@ -111,9 +115,10 @@ class Quantiles(_Sketch):
         sketch.update(float(value))
         return bytes(sketch.serialize())
 
-    def _union(self, left: bytes, right: bytes) -> bytes:
-        sketch = kll_doubles_sketch.deserialize(left)
-        sketch.merge(kll_doubles_sketch.deserialize(right))
+    def _union(self, blobs: Sequence[bytes]) -> bytes:
+        sketch = kll_doubles_sketch.deserialize(blobs[0])
+        for blob in blobs[1:]:
+            sketch.merge(kll_doubles_sketch.deserialize(blob))
         return bytes(sketch.serialize())
 
     def present(self, partial: Partial) -> dict[str, Any]:
@@ -169,9 +174,9 @@ class Top(_Sketch):
         sketch.update(value)
         return bytes(sketch.serialize())
 
-    def _union(self, left: bytes, right: bytes) -> bytes:
+    def _union(self, blobs: Sequence[bytes]) -> bytes:
         sketch = frequent_strings_sketch(self._lg_size)
-        for blob in (left, right):
+        for blob in blobs:
             sketch.merge(frequent_strings_sketch.deserialize(blob))
         return bytes(sketch.serialize())
 

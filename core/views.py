@@ -158,7 +158,11 @@ class CompiledView:
         return tuple(value for measure in self.measures.values() for value in measure.zero)
 
     def merge(self, left: Partial, right: Partial) -> Partial:
-        return fold(tuple(self.measures.values()), left, right)
+        return fold(tuple(self.measures.values()), (left, right))
+
+    def merge_all(self, partials: Sequence[Partial]) -> Partial:
+        """Many partials merged in one pass; `zero` if there are none."""
+        return fold(tuple(self.measures.values()), partials)
 
     def lift(self, values: Mapping[str, Any]) -> Partial:
         """The partial of one event, given each measure's input value by the measure's name (for oracles)."""
