@@ -32,7 +32,8 @@ def admin(kafka: str, settings: Settings) -> Iterator[KafkaAdminClient]:
 def records(settings: Settings, admin: KafkaAdminClient, topic: str) -> list[tuple[bytes, Event]]:
     """All that a topic holds."""
     places = [TopicPartition(topic, number) for number in partitions_of(admin, topic)]
-    total, found = sum(end_offsets(admin, topic).values()), []
+    total = sum(end_offsets(admin, topic).values())
+    found: list[tuple[bytes, Event]] = []
     with KafkaConsumer(
         **kafka_options(settings), auto_offset_reset="earliest", enable_auto_commit=False
     ) as consumer:
