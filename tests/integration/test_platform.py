@@ -1,4 +1,4 @@
-"""The platform under its supervisor: restarts, refusals, nothing left behind. Redis stands for every process."""
+"""The platform under its supervisor: restarts, refusals, nothing left behind. Redis stands for all of them."""
 
 import os
 import signal
