@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,8 +42,7 @@ class Application:
         """Import `module` and check every definition; raises `DefinitionError` or `ContractError`."""
         found = _import(module)
         views = by_name(getattr(found, "VIEWS", ()))
-        sources = {view.source.name: view.source for view in views.values()}
-        sources |= {source.name: source for source in getattr(found, "SOURCES", ())}
+        sources = _sources([view.source for view in views.values()] + list(getattr(found, "SOURCES", ())))
         if not sources:
             raise DefinitionError(f"module {module!r} defines neither VIEWS nor SOURCES")
         return cls(module, {name: _bind(source, views, contracts) for name, source in sources.items()})
@@ -69,8 +68,21 @@ def _import(module: str) -> object:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise DefinitionError(
-            f"application module {module!r} cannot be imported ({error}); set LAMBDA_APPLICATION to a module on PYTHONPATH"
+            f"application module {module!r} cannot be imported ({error}); "
+            "set LAMBDA_APPLICATION to a module on PYTHONPATH"
         ) from error
+
+
+def _sources(given: Sequence[Source]) -> dict[str, Source]:
+    """Sources by name; two that differ under one name would leave one of them without its views."""
+    found: dict[str, Source] = {}
+    for source in given:
+        if found.setdefault(source.name, source) != source:
+            raise DefinitionError(
+                f"source {source.name!r} is defined twice: {found[source.name]} and {source}; "
+                "define it once and use it in every view"
+            )
+    return found
 
 
 def _bind(source: Source, views: Mapping[str, View], contracts: Path) -> BoundSource:

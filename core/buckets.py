@@ -33,7 +33,7 @@ def parse_bucket(text: str) -> int:
     Raises `DefinitionError` unless it divides the next tile, for else tiles could not be made of it.
     """
     number, _, unit = text.strip().partition(" ")
-    width = _UNITS.get(unit.rstrip("s"), 0) * int(number) if number.isdigit() else 0
+    width = _UNITS.get(unit.rstrip("s"), 0) * int(number) if number.isdecimal() else 0
     if not width or not _nests(width):
         raise DefinitionError(f"bucket {text!r}: write N minutes (a divisor of 60), N hours (of 24) or 1 day")
     return width

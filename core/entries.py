@@ -1,4 +1,4 @@
-"""An append-only log of small JSON entries in a folder: create-if-absent of the next number, never a change."""
+"""An append-only log of small JSON entries in a folder: create-if-absent of the next number, no change."""
 
 import json
 import os
@@ -50,7 +50,7 @@ class EntryLog:
         """All numbers there are, in order."""
         if not self.folder.is_dir():
             return []
-        return sorted(int(name[:-5]) for name in os.listdir(self.folder) if name.endswith(".json"))
+        return sorted(int(path.stem) for path in self.folder.glob("*.json"))
 
     def latest(self) -> int:
         """The newest number; 0 if there is none."""

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
+from math import isfinite
 from typing import Any, ClassVar, Self
 
 from core.errors import DefinitionError
@@ -11,6 +12,9 @@ from core.measures import Measure, Partial, Slot
 
 ORDERED = ("string", "long", "decimal", "double", "timestamp")
 _WIDEST_DECIMAL = 28  # Spark adds ten digits to a sum; beyond 28 + 10 a sum could overflow and fail
+_EXACT = Context(prec=60)  # the default of 28 digits would round a sum, which Spark keeps to 38
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_MICRO, _LAST_MICRO = -62_135_596_800_000_000, 253_402_300_799_999_999  # years 1 to 9999
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Sum(Measure):
         return (0 if value is None else value,)
 
     def merge(self, left: Partial, right: Partial) -> Partial:
-        return (left[0] + right[0],)
+        return (_added(left[0], right[0]),)
 
     def present(self, partial: Partial) -> int | Decimal:
         number: int | Decimal = partial[0]
@@ -113,7 +117,7 @@ class Mean(Measure):
         return (0, 0) if value is None else (value, 1)
 
     def merge(self, left: Partial, right: Partial) -> Partial:
-        return (left[0] + right[0], left[1] + right[1])
+        return (_added(left[0], right[0]), left[1] + right[1])
 
     def present(self, partial: Partial) -> float | None:
         return float(Decimal(partial[0]) / partial[1]) if partial[1] else None
@@ -129,8 +133,7 @@ class _Extreme(Measure):
         return (Slot("", _ordered_kind(self)),)
 
     def partial_sql(self, value: str) -> tuple[str, ...]:
-        found = f"{self.function}({value})"
-        return (f"unix_micros({found})" if _family(self) == "timestamp" else found,)
+        return (f"{self.function}({_ordered_sql(value, self)})",)
 
     def merge_sql(self, *columns: str) -> tuple[str, ...]:
         return (f"{self.function}({columns[0]})",)
@@ -140,7 +143,9 @@ class _Extreme(Measure):
         return (None,)
 
     def lift(self, value: Any) -> Partial:
-        return (_micros(value) if isinstance(value, datetime) else value,)
+        if isinstance(value, datetime):
+            return ((value - _EPOCH) // timedelta(microseconds=1),)
+        return (None if isinstance(value, float) and not isfinite(value) else value,)
 
     def merge(self, left: Partial, right: Partial) -> Partial:
         if left[0] is None or right[0] is None:
@@ -153,7 +158,7 @@ class _Extreme(Measure):
     def present(self, partial: Partial) -> Any:
         if partial[0] is None or _family(self) != "timestamp":
             return partial[0]
-        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=partial[0])
+        return _EPOCH + timedelta(microseconds=partial[0])
 
 
 @dataclass(frozen=True)
@@ -180,8 +185,21 @@ def _family(measure: Measure) -> str:
     return measure.input.family if measure.input else "null"
 
 
-def _micros(moment: datetime) -> int:
-    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+def _added(left: int | Decimal, right: int | Decimal) -> int | Decimal:
+    if isinstance(left, int) and isinstance(right, int):
+        return left + right
+    return _EXACT.add(left, right)
+
+
+def _ordered_sql(value: str, measure: Measure) -> str:
+    """The input as its slot holds it; numbers and times that no answer could show count as NULL."""
+    kind = _family(measure)
+    if kind == "double":
+        return f"if(abs({value}) < double('Infinity'), {value}, NULL)"
+    if kind == "timestamp":
+        micros = f"unix_micros({value})"
+        return f"if({micros} BETWEEN {_FIRST_MICRO}L AND {_LAST_MICRO}L, {micros}, NULL)"
+    return f"cast({value} as {_ordered_kind(measure)})" if kind == "decimal" else value
 
 
 def _ordered_kind(measure: Measure) -> str:
@@ -197,7 +215,8 @@ def _scale(measure: Measure) -> int:
     precision, _, scale = kind.removeprefix("decimal").strip("()").partition(",")
     if not scale or int(precision) > _WIDEST_DECIMAL:
         raise DefinitionError(
-            f"{measure!r} is over {kind}; say how wide: cast(... as decimal(p,s)), p at most {_WIDEST_DECIMAL}"
+            f"{measure!r} is over {kind}; say how wide: cast(... as decimal(p,s)), "
+            f"p at most {_WIDEST_DECIMAL}"
         )
     return int(scale)
 

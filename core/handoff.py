@@ -4,11 +4,11 @@ Nothing here reads a clock, a file or a server; the layers bring facts and act o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from core.cuts import ZERO, Cut, Offsets, offsets_from, offsets_to, reaches
-from core.errors import BoundaryError, ForeignLog, IntentMismatch, PositionError
+from core.errors import BoundaryError, ForeignLog, FormatRefused, IntentMismatch, PositionError
 from core.manifest import Manifest
 
 FORMAT = 1
@@ -25,6 +25,13 @@ class _Json:
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Self:
+        """Raises `FormatRefused` for what another release wrote, which has to be rebuilt."""
+        known = {field.name for field in fields(cls)}  # type: ignore[arg-type]
+        if entry.get("format", FORMAT) != FORMAT or not known.issuperset(entry):
+            raise FormatRefused(
+                f"{cls.__name__} {dict(entry)} is not of format {FORMAT}; "
+                "start a new generation, or run the release that wrote it"
+            )
         return cls(**{k: offsets_from(v) if k in cls._offsets else v for k, v in entry.items()})
 
 
@@ -72,7 +79,8 @@ class Progress(_Json):
 class Lease:
     """Says each second, while the speed job lives, that micro-batch `batch` is the newest committed one.
 
-    Everything acknowledged before `as_of` (seconds since 1970) is in the speed state or dropped below the floor.
+    Everything acknowledged before `as_of` (seconds since 1970) is in the speed state, or dropped below the
+    floor.
     """
 
     batch: int
@@ -89,8 +97,9 @@ def choose_boundary(cuts: Sequence[Cut], archived: Offsets, at_least: int) -> Cu
     chosen = covered[-1] if covered else ZERO
     if chosen.number < at_least:
         raise BoundaryError(
-            f"the master dataset at {dict(archived)} covers cut {chosen.number}, but readers use cut {at_least}; "
-            "it was truncated or restored from an older copy: restore it, or archive the log again"
+            f"the master dataset at {dict(archived)} covers cut {chosen.number}, but readers use cut "
+            f"{at_least}; it was truncated or restored from an older copy: restore it, or archive the log "
+            "again"
         )
     return chosen
 
@@ -107,6 +116,12 @@ def check_abutting(batches: Sequence[tuple[Offsets, Offsets]]) -> dict[int, int]
                 raise PositionError(
                     f"partition {partition}: archived up to {end[partition]}, and then from {offset}; "
                     "two archivers wrote, or commits were lost: restore the master dataset"
+                )
+        for partition, last in stop.items():
+            if last < (first := start.get(partition, 0)) or (partition in end and partition not in start):
+                raise PositionError(
+                    f"partition {partition}: archived up to {end.get(partition, 0)}, and then {first} to "
+                    f"{last}; a topic that was made anew, or a checkpoint of another log: refuse it"
                 )
         end |= dict(stop)
     return end

@@ -7,7 +7,8 @@
 {ns}:{source}:{gen}:progress         Progress, JSON
 {ns}:{source}:{gen}:lease            Lease, JSON, expires
 {ns}:{gen.shard}:stamp               hash: batch (newest committed), floor
-{ns}:{gen.shard}:f:{view}:{container}:{key}   hash: "{segment}:{bucket}" -> batch id (8 bytes) + packed partial
+{ns}:{gen.shard}:f:{view}:{container}:{key}
+                                     hash: "{segment}:{bucket}" -> batch id (8 bytes) + packed partial
 {ns}:{gen.shard}:t:{segment}         set: the field hashes touched in a segment
 {ns}:{gen.shard}:m:{block}           hash: digest of event id -> position of the copy that counts
 """
@@ -65,7 +66,7 @@ class Layout:
         return f"{self.shard(generation, shard)}:t:{segment}"
 
     def marks(self, generation: str, shard: int, block: int) -> str:
-        """Marks of `dedupe_window` neighbouring segments: a look-up reads two blocks, and a block is dropped whole."""
+        """Marks of `dedupe_window` neighbouring segments: a look-up reads two, and one is dropped whole."""
         return f"{self.shard(generation, shard)}:m:{block}"
 
 

@@ -20,5 +20,7 @@ def hold(path: Path, work: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise LeaseHeld(f"{work} is running already (lease {path}); stop that process or wait for it") from error
+            raise LeaseHeld(
+                f"{work} is running already (lease {path}); stop that process or wait for it"
+            ) from error
         yield

@@ -19,7 +19,8 @@ class Manifest:
     """One publish of a source. `boundary` is a cut's number and `offsets` is that cut.
 
     `views` has for each view its table version, row counts by tile and checksum; `index` has a checksum for
-    each file by its path below the index folder; `counts` conserves records: read, valid, refused, duplicates.
+    each file by its path below the index folder; `counts` conserves records: read, valid, refused,
+    duplicates.
     """
 
     version: int

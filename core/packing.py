@@ -39,6 +39,10 @@ class Codec:
         object.__setattr__(self, "_fixed", struct.Struct(f"<{self.bitmap_bytes}s{layout}"))
         object.__setattr__(self, "_readers", tuple(_reader(slot.kind) for slot in self.slots))
 
+    def __reduce__(self) -> tuple[type["Codec"], tuple[tuple[Slot, ...]]]:
+        # a Struct cannot be pickled, and views travel to Spark's workers
+        return Codec, (self.slots,)
+
     @property
     def bitmap_bytes(self) -> int:
         return -(-len(self.slots) // 8)

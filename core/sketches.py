@@ -6,6 +6,7 @@ An empty blob is the zero of every sketch. Bounds hold with about 99 % confidenc
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, ClassVar
 
 from datasketches import (
@@ -105,10 +106,16 @@ class Quantiles(_Sketch):
     accepts: ClassVar[tuple[str, ...]] = ("long", "decimal", "double")
 
     def partial_sql(self, value: str) -> tuple[str, ...]:
-        return (f"kll_sketch_agg_double(cast({value} as double), {self.k})",)
+        number = f"cast({value} as double)"
+        if self.input and self.input.family == "double":
+            number = f"if(abs({number}) < double('Infinity'), {number}, NULL)"
+        return (f"kll_sketch_agg_double({number}, {self.k})",)
 
     def merge_sql(self, *columns: str) -> tuple[str, ...]:
         return (f"kll_merge_agg_double({columns[0]}, {self.k})",)
+
+    def lift(self, value: Any) -> Partial:
+        return super().lift(value if value is not None and isfinite(value) else None)
 
     def _of_one(self, value: Any) -> bytes:
         sketch = kll_doubles_sketch(self.k)

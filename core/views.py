@@ -61,8 +61,12 @@ class View:
         _check_name("view", self.name)
         for name in (*self._key, *self.measures):
             _check_name("key part or measure", name)
-        if not self.measures or set(self._key) & set(self.measures):
-            raise DefinitionError(f"view {self.name!r} needs measures, named unlike its key parts")
+        names = [name.lower() for name in (*self._key, *self.measures)]
+        if not self.measures or len(set(names)) < len(names):
+            # SQL knows no case
+            raise DefinitionError(
+                f"view {self.name!r} needs measures, named unlike each other and unlike its key parts"
+            )
         return CompiledView(
             name=self.name,
             description=self.description,
@@ -84,10 +88,11 @@ class View:
     @property
     def meaning(self) -> dict[str, Any]:
         """All of this view that changes what its numbers mean."""
-        measures = {name: repr(measure) for name, measure in self.measures.items()}
+        # as lists: another order of key parts or measures is another layout of all that is stored
+        measures = [[name, repr(measure)] for name, measure in self.measures.items()]
         return {
             "name": self.name,
-            "key": self._key,
+            "key": [[name, text] for name, text in self._key.items()],
             "where": self.where,
             "bucket": self.bucket,
             "measures": measures,
@@ -215,8 +220,9 @@ def by_name(views: Iterable[View]) -> dict[str, View]:
     """Views by their names; raises `DuplicateView`."""
     found: dict[str, View] = {}
     for view in views:
-        if view.name in found:
-            raise DuplicateView(f"view {view.name!r} is defined twice; rename one of them")
+        twin = next((name for name in found if name.lower() == view.name.lower()), None)
+        if twin:
+            raise DuplicateView(f"view {view.name!r} is defined twice ({twin!r}); rename one of them")
         found[view.name] = view
     return found
 
