@@ -104,9 +104,7 @@ def measure(settings: Settings, rate: float, size: int, recompute: bool) -> None
                 _while_recomputing(settings, probe, events[0], rate)
 
 
-def _while_recomputing(
-    settings: Settings, probe: KafkaProducer, model: Event, size: int, rate: float
-) -> None:
+def _while_recomputing(settings: Settings, probe: KafkaProducer, model: Event, rate: float) -> None:
     environment = {**os.environ, **settings.environment(), **spark_environment()}
     command = submit_command(settings, "batch_layer/job.py")
     figures: list[float] = []
