@@ -132,8 +132,11 @@ class _Extreme(Measure):
     def slots(self) -> tuple[Slot, ...]:
         return (Slot("", _ordered_kind(self)),)
 
+    def row_sql(self, value: str) -> str:
+        return _ordered_sql(value, self)
+
     def partial_sql(self, value: str) -> tuple[str, ...]:
-        return (f"{self.function}({_ordered_sql(value, self)})",)
+        return (f"{self.function}({self.row_sql(value)})",)
 
     def merge_sql(self, *columns: str) -> tuple[str, ...]:
         return (f"{self.function}({columns[0]})",)

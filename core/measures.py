@@ -66,6 +66,10 @@ class Measure(ABC):
     @abstractmethod
     def slots(self) -> tuple[Slot, ...]: ...
 
+    def row_sql(self, value: str) -> str:
+        """What one event gives to the aggregates, and to `lift`; `value` is the SQL of the input."""
+        return value
+
     @abstractmethod
     def partial_sql(self, value: str) -> tuple[str, ...]:
         """Aggregates over events, one for each slot; `value` is the SQL of the input."""

@@ -63,8 +63,11 @@ class Uniques(_Sketch):
     lg_k: int = 12
     accepts: ClassVar[tuple[str, ...]] = ("string", "long", "boolean")
 
+    def row_sql(self, value: str) -> str:
+        return f"cast({value} as string)"
+
     def partial_sql(self, value: str) -> tuple[str, ...]:
-        return (f"hll_sketch_agg(cast({value} as string), {self.lg_k})",)
+        return (f"hll_sketch_agg({self.row_sql(value)}, {self.lg_k})",)
 
     def merge_sql(self, *columns: str) -> tuple[str, ...]:
         return (f"hll_union_agg({columns[0]})",)
@@ -105,11 +108,14 @@ class Quantiles(_Sketch):
     ranks: tuple[float, ...] = (0.5, 0.9, 0.99)
     accepts: ClassVar[tuple[str, ...]] = ("long", "decimal", "double")
 
-    def partial_sql(self, value: str) -> tuple[str, ...]:
+    def row_sql(self, value: str) -> str:
         number = f"cast({value} as double)"
         if self.input and self.input.family == "double":
-            number = f"if(abs({number}) < double('Infinity'), {number}, NULL)"
-        return (f"kll_sketch_agg_double({number}, {self.k})",)
+            return f"if(abs({number}) < double('Infinity'), {number}, NULL)"
+        return number
+
+    def partial_sql(self, value: str) -> tuple[str, ...]:
+        return (f"kll_sketch_agg_double({self.row_sql(value)}, {self.k})",)
 
     def merge_sql(self, *columns: str) -> tuple[str, ...]:
         return (f"kll_merge_agg_double({columns[0]}, {self.k})",)
