@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 PACKAGES := $(VENV)/.packages
 ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-e2e lint format bench up clean distclean lock
+.PHONY: help setup demo test test-unit test-integration test-e2e lint format bench up down wipe clean distclean lock
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,8 +68,11 @@ lock: ## renew the lock files from requirements*.in (needs uv)
 			--no-emit-index-url --no-emit-find-links --quiet -o $$name.lock $$([ $$name = requirements ] && echo -c requirements-dev.lock); \
 	done
 
-clean: ## remove what runs left: data, logs, caches of tools
-	@rm -rf data .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+wipe: down ## stop the platform and delete its data folder ./data, master dataset and keys included
+	@rm -rf data
+
+clean: ## remove the caches of tools; data and what setup fetched stay
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean ## remove also what setup fetched

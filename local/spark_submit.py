@@ -2,7 +2,8 @@
 
 The same by hand, from the clone's folder:
 
-    .venv/bin/spark-submit --properties-file conf/spark-defaults.conf --driver-memory 2g SCRIPT [ARGS]
+    . .venv/bin/activate
+    spark-submit --properties-file conf/spark-defaults.conf --driver-memory 2g SCRIPT [ARGS]
 """
 
 import os

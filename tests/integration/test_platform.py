@@ -1,4 +1,4 @@
-"""The platform under its supervisor: restarts, refusals, nothing left behind. Redis stands for all of them."""
+"""The platform under its supervisor: restarts, refusals, nothing left behind. Redis stands for the rest."""
 
 import os
 import signal

@@ -147,6 +147,15 @@ def test_every_jar_is_listed_exactly_and_without_a_host() -> None:
     assert "://" not in text.replace("http://ant.apache.org/ivy/maven", "")
 
 
+def test_tests_run_on_the_versions_that_the_platform_runs_on() -> None:
+    runtime, dev = (pins(IVY.parents[1] / f"{name}.lock") for name in ("requirements", "requirements-dev"))
+    assert runtime <= dev
+
+
+def pins(path: Path) -> set[str]:
+    return {line.split()[0] for line in path.read_text().splitlines() if line[:1].isalpha()}
+
+
 @pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
 def test_lock_files_name_no_host_and_no_folder_of_a_machine(name: str) -> None:
     lines = (IVY.parents[1] / name).read_text().splitlines()
