@@ -1,0 +1,172 @@
+"""Log to master dataset, every position exactly once, without a streaming checkpoint.
+
+A drain reads the log in bounded chunks; a chunk is one Delta commit that carries its own ledger entry.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from batch_layer import delta_log
+from batch_layer.chunks import check_kept, next_chunk, remaining
+from batch_layer.ledger import Chunk, Ledger, read_ledger
+from batch_layer.log import KafkaLog
+from core.contracts import Contract
+from core.decoded import decode_column, spark_struct
+from core.errors import PositionError
+from core.handoff import check_same_log
+from core.logs import Logger
+from core.topics import LogIdentity
+
+__all__ = ["Archive", "master_schema"]
+
+_POSITION = "topic string, partition int, offset bigint, log_time timestamp, key binary, value binary"
+_PROPERTIES = {
+    "delta.appendOnly": "true",
+    "delta.enableDeletionVectors": "false",
+    "delta.columnMapping.mode": "none",
+    # a chunk's rows are looked up by position
+    "delta.dataSkippingStatsColumns": "offset,log_time",
+}
+
+
+def master_schema(contract: Contract) -> str:
+    """Columns of the master dataset, as Spark DDL."""
+    return f"{_POSITION}, contract string, reason string, event {spark_struct(contract.columns)}"
+
+
+class Archive:
+    """The master dataset of one source. Whoever calls `drain` holds the archive's lease."""
+
+    def __init__(
+        self, spark: SparkSession, table: Path, source: str, contract: Contract, chunk: int, log: Logger
+    ) -> None:
+        self._spark, self.table, self._source = spark, table, source
+        self._contract, self._limit, self._log = contract, chunk, log
+
+    def open(self, identity: LogIdentity) -> Ledger:
+        """The ledger, once the table exists and its newest commit is verified. Raises HandoffError."""
+        if not delta_log.versions(self.table):
+            self._create()
+        ledger = read_ledger(self.table)
+        if ledger.last:
+            last = ledger.last
+            check_same_log(
+                (last.cluster_id, last.topic_id), (identity.cluster, identity.topic_id), identity.topic
+            )
+            self._verify(last)
+        return ledger
+
+    def drain(self, kafka: KafkaLog, clock: Callable[[], float] = time.monotonic) -> Ledger:
+        """Archives all that the log holds when this is called."""
+        identity = kafka.identity()
+        ledger = self.open(identity)
+        begin, end, began = kafka.begin(), kafka.end(), clock()
+        check_kept(ledger.end, begin, end)
+        while True:
+            left = remaining(ledger.end, begin, end)
+            start, stop = next_chunk(left, self._limit)
+            if start == stop:
+                return ledger
+            ledger = self._append(kafka, identity, ledger, start, stop)
+            behind = sum(end[p] - stop[p] for p in end)
+            self._log.info(
+                "archived", chunk=ledger.number, rows=_sum(ledger.last), behind=behind,
+                seconds=round(clock() - began, 1),
+            )  # fmt: skip
+
+    def _append(
+        self,
+        kafka: KafkaLog,
+        identity: LogIdentity,
+        ledger: Ledger,
+        start: dict[int, int],
+        end: dict[int, int],
+    ) -> Ledger:
+        records = self._spark.read.format("kafka").options(**kafka.spark_options(start, end)).load()
+        rows = {row[0]: row[1] for row in records.groupBy("partition").count().collect()}
+        total = {p: ledger.total.get(p, 0) + rows.get(p, 0) for p in {*ledger.total, *end}}
+        chunk = Chunk(
+            self._source, ledger.number + 1, start, end, rows, total, identity.cluster, identity.topic_id,
+            self._contract.fingerprint,
+        )  # fmt: skip
+        self._write(decode(records, self._contract), chunk)
+        self._verify(chunk)
+        return self._check_newest(chunk)
+
+    def _write(self, rows: DataFrame, chunk: Chunk) -> None:
+        (
+            rows.write.format("delta")
+            .mode("append")
+            .option("mergeSchema", "true")
+            .option("userMetadata", chunk.to_json())
+            .option("txnAppId", f"archive-{self._source}")
+            .option("txnVersion", str(chunk.number))
+            .save(str(self.table))
+        )
+
+    def _verify(self, chunk: Chunk) -> None:
+        """The rows of a chunk, as the table has them now, against what was read. Raises PositionError."""
+        rows = self._spark.read.format("delta").load(str(self.table)).where(_within(chunk))
+        found = rows.groupBy("partition").agg(F.count("*"), F.countDistinct("offset")).collect()
+        counts = {row[0]: row[1] for row in found}
+        twice = {row[0]: row[1] - row[2] for row in found if row[1] != row[2]}
+        if twice or counts != {p: n for p, n in chunk.rows.items() if n}:
+            raise PositionError(
+                f"chunk {chunk.number} at {dict(chunk.start)} to {dict(chunk.end)}: {dict(chunk.rows)} records were "
+                f"read, {counts} are archived, {twice or 'none'} of them twice; restore the master dataset"
+            )
+
+    def _check_newest(self, chunk: Chunk) -> Ledger:
+        ledger = read_ledger(self.table)
+        if ledger.last != chunk:
+            raise PositionError(
+                f"chunk {chunk.number} was written, but the newest is {ledger.last}; another archiver works on "
+                f"{self.table}: stop it"
+            )
+        return ledger
+
+    def _create(self) -> None:
+        builder = DeltaTable.createIfNotExists(self._spark).location(str(self.table))
+        for name, value in _PROPERTIES.items():
+            builder = builder.property(name, value)
+        schema = self._spark.createDataFrame([], master_schema(self._contract)).schema
+        builder.addColumns(schema).partitionedBy("partition").execute()
+
+
+def decode(records: DataFrame, contract: Contract) -> DataFrame:
+    """Rows of the master dataset for records of Spark's Kafka source."""
+    raw = records.select("topic", "partition", "offset", F.col("timestamp").alias("log_time"), "key", "value")
+    return raw.mapInArrow(_decoder(contract), master_schema(contract))
+
+
+def _decoder(contract: Contract) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield _decoded(batch, contract)
+
+    return run
+
+
+def _decoded(batch: pa.RecordBatch, contract: Contract) -> pa.RecordBatch:
+    reasons, events = decode_column(iter(batch.column("value").to_pylist()), contract)
+    fingerprint = pa.array([contract.fingerprint], pa.string()).take(pa.array([0] * len(batch), pa.int32()))
+    arrays = [*batch.columns, fingerprint, reasons, events]
+    return pa.RecordBatch.from_arrays(arrays, [*batch.schema.names, "contract", "reason", "event"])
+
+
+def _within(chunk: Chunk) -> str:
+    places = [
+        f"(partition = {p} AND offset >= {first} AND offset < {chunk.end[p]})"
+        for p, first in chunk.start.items()
+    ]
+    return " OR ".join(places)
+
+
+def _sum(chunk: Chunk | None) -> int:
+    return sum(chunk.rows.values()) if chunk else 0

@@ -1,0 +1,43 @@
+"""Which positions the archive reads next: pure functions over offsets."""
+
+from core.cuts import Offsets
+from core.errors import PositionError
+
+__all__ = ["check_kept", "next_chunk", "remaining"]
+
+
+def check_kept(archived: Offsets, begin: Offsets, end: Offsets) -> None:
+    """Raise PositionError if the log dropped records that were never archived, or is shorter than the archive."""
+    for partition, stand in archived.items():
+        if begin.get(partition, 0) > stand:
+            raise PositionError(
+                f"partition {partition}: archived up to {stand}, but the log begins at {begin[partition]}: "
+                f"offsets {stand} to {begin[partition] - 1} were dropped before they were archived; "
+                "restore them, or keep records longer (retention.ms) and archive the log anew"
+            )
+        if end.get(partition, 0) < stand:
+            raise PositionError(
+                f"partition {partition}: archived up to {stand}, but the log ends at {end.get(partition, 0)}: "
+                "it lost acknowledged records, or another log stands under its name"
+            )
+
+
+def remaining(archived: Offsets, begin: Offsets, end: Offsets) -> dict[int, tuple[int, int]]:
+    """[start, end) of what is not archived yet, for every partition of the log."""
+    return {p: (archived.get(p, begin.get(p, 0)), last) for p, last in end.items()}
+
+
+def next_chunk(left: dict[int, tuple[int, int]], limit: int) -> tuple[dict[int, int], dict[int, int]]:
+    """Start and end of at most about `limit` records, partitions in proportion to what each has left.
+
+    Every partition with something left advances; both vectors are equal if nothing is left.
+    """
+    start = {p: first for p, (first, _) in left.items()}
+    total = sum(last - first for first, last in left.values())
+    share = 1.0 if total <= limit else limit / total
+    end = {p: min(last, first + _part(last - first, share)) for p, (first, last) in left.items()}
+    return start, end
+
+
+def _part(count: int, share: float) -> int:
+    return count if share == 1.0 else -int(-(count * share) // 1)

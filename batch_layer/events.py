@@ -1,0 +1,184 @@
+"""The events of a run: valid records of the master dataset below the boundary, each event id once."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from batch_layer.ledger import Ledger
+from core.contracts import Contract
+from core.cuts import Cut, Offsets
+from core.decoded import decode_column, spark_struct
+from core.errors import PositionError
+
+__all__ = ["Counts", "Events", "read_events"]
+
+POSITION = "__position"
+_OFFSET_BITS = 48
+_BROADCAST_ROWS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the records below the boundary."""
+
+    read: int
+    valid: int
+    duplicates: int
+
+    def entry(self) -> dict[str, int]:
+        refused, counted = self.read - self.valid, self.valid - self.duplicates
+        return {
+            "read": self.read, "valid": self.valid, "refused": refused, "duplicates": self.duplicates,
+            "counted": counted,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Events:
+    """`frame` has the contract's columns, one row an event that counts."""
+
+    frame: DataFrame
+    counts: Counts
+
+
+def read_events(
+    spark: SparkSession, table: Path, ledger: Ledger, boundary: Cut, cuts: Sequence[Cut], contract: Contract
+) -> Events:
+    """The events below `boundary` of the master dataset at the ledger's version.
+
+    Raises PositionError if the table does not hold the rows that its ledger says.
+    """
+    master = spark.read.format("delta").option("versionAsOf", ledger.version).load(str(table))
+    read, stale = _count(master, ledger, boundary.offsets, contract)
+    below = master.where(_below(boundary.offsets))
+    valid = _valid(below, contract, stale)
+    losers = _losers(valid, contract.event_id, cuts) if read else None
+    if losers is None:
+        duplicates, frame = 0, valid
+    else:
+        duplicates = losers.count()
+        small = F.broadcast(losers) if duplicates <= _BROADCAST_ROWS else losers
+        frame = valid.join(small, POSITION, "left_anti")
+    count = valid.count() if stale else read - _refused(below)
+    return Events(frame.drop(POSITION), Counts(read, count, duplicates))
+
+
+def _refused(below: DataFrame) -> int:
+    return below.where("reason IS NOT NULL").count()
+
+
+def _count(master: DataFrame, ledger: Ledger, boundary: Offsets, contract: Contract) -> tuple[int, int]:
+    """Records below the boundary, and those of them that another contract decoded; checks the whole table."""
+    below = _below(boundary)
+    found = master.groupBy("partition").agg(
+        F.count("*"), F.count_if(F.expr(below)),
+        F.count_if(F.expr(below) & (F.col("contract") != F.lit(contract.fingerprint))),
+    )  # fmt: skip
+    rows = {row[0]: row for row in found.collect()}
+    expected = {p: n for p, n in ledger.total.items() if n}
+    if {p: row[1] for p, row in rows.items()} != expected:
+        raise PositionError(
+            f"the master dataset holds { {p: row[1] for p, row in rows.items()} } rows a partition, its ledger says "
+            f"{expected}; something else wrote to it: restore it"
+        )
+    return sum(row[2] for row in rows.values()), sum(row[3] for row in rows.values())
+
+
+def _below(boundary: Offsets) -> str:
+    places = [f"(partition = {p} AND offset < {offset})" for p, offset in sorted(boundary.items())]
+    return " OR ".join(places) or "false"
+
+
+def _valid(below: DataFrame, contract: Contract, stale: int) -> DataFrame:
+    """Valid events with their position, as the contract of today sees them."""
+    position = F.expr(f"shiftleft(cast(partition as bigint), {_OFFSET_BITS}) + offset").alias(POSITION)
+    current = below.where(F.col("contract") == F.lit(contract.fingerprint)) if stale else below
+    valid = current.where("reason IS NULL").select(position, *_fields(contract))
+    if not stale:
+        return valid
+    return valid.unionByName(_decoded_again(below, position, contract))
+
+
+def _fields(contract: Contract) -> list[str]:
+    return [f"event.`{column.name}`" for column in contract.columns]
+
+
+def _decoded_again(below: DataFrame, position: Column, contract: Contract) -> DataFrame:
+    raw = below.where(F.col("contract") != F.lit(contract.fingerprint)).select(position, "value")
+    schema = f"`{POSITION}` bigint, reason string, event {spark_struct(contract.columns)}"
+    decoded = raw.mapInArrow(_decoder(contract), schema)
+    return decoded.where("reason IS NULL").select(POSITION, *_fields(contract))
+
+
+def _decoder(contract: Contract) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            reasons, events = decode_column(iter(batch.column(1).to_pylist()), contract)
+            yield pa.RecordBatch.from_arrays(
+                [batch.column(0), reasons, events], [POSITION, "reason", "event"]
+            )
+
+    return run
+
+
+def _losers(valid: DataFrame, event_id: str, cuts: Sequence[Cut]) -> DataFrame | None:
+    """Positions of the copies that do not count; None if there are none.
+
+    Hashes of the ids are shuffled alone; only where two are equal the ids themselves are compared.
+    """
+    hashed = F.xxhash64(F.col(f"`{event_id}`")).alias("hash")
+    twins = valid.select(hashed).repartition("hash").mapInArrow(_twins, "hash bigint").persist()
+    found = twins.count()
+    if not found:
+        twins.unpersist()
+        return None
+    twins = F.broadcast(twins) if found <= _BROADCAST_ROWS else twins
+    copies = valid.select(F.col(POSITION), F.col(f"`{event_id}`").alias("id"), hashed)
+    suspects = (
+        copies.join(twins, "hash", "left_semi")
+        .select(POSITION, "id")
+        .mapInArrow(_segments(cuts), f"`{POSITION}` bigint, id string, segment bigint")
+    )
+    order = Window.partitionBy("id").orderBy("segment", POSITION)
+    ranked = suspects.withColumn("rank", F.row_number().over(order))
+    return ranked.where("rank > 1").select(POSITION).persist()
+
+
+def _twins(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Hashes that occur more than once in a partition, each once."""
+    columns = [batch.column(0).to_numpy() for batch in batches]
+    hashes = np.sort(np.concatenate(columns)) if columns else np.array([], np.int64)
+    twins = np.unique(hashes[1:][hashes[1:] == hashes[:-1]])
+    yield pa.RecordBatch.from_arrays([pa.array(twins, pa.int64())], ["hash"])
+
+
+def _segments(cuts: Sequence[Cut]) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """`segment_of` for batches: cuts grow on every partition, so the number of cuts at or below is a search."""
+    partitions = sorted({p for cut in cuts for p in cut.offsets})
+    places = {p: np.array([cut.offset(p) for cut in cuts], np.int64) for p in partitions}
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            positions = batch.column(0).to_numpy()
+            segments = _search(
+                positions >> _OFFSET_BITS, positions & ((1 << _OFFSET_BITS) - 1), places, len(cuts)
+            )
+            columns = [batch.column(0), batch.column(1), pa.array(segments, pa.int64())]
+            yield pa.RecordBatch.from_arrays(columns, [POSITION, "id", "segment"])
+
+    return run
+
+
+def _search(
+    partitions: np.ndarray, offsets: np.ndarray, places: dict[int, np.ndarray], cuts: int
+) -> np.ndarray:
+    segments = np.full(len(offsets), cuts, np.int64)
+    for partition, bounds in places.items():
+        mine = partitions == partition
+        segments[mine] = np.searchsorted(bounds, offsets[mine], side="right")
+    return segments

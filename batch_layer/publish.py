@@ -1,0 +1,49 @@
+"""A publish: the manifest once all it names is durable, then the pointer; then what no reader needs is removed."""
+
+import shutil
+from collections.abc import Iterable
+from datetime import datetime
+
+from batch_layer import index
+from core.folders import Folders
+from core.logs import Logger
+from core.manifest import Manifest, Pointer, Publications
+
+__all__ = ["clean", "publish"]
+
+
+def publish(publications: Publications, manifest: Manifest, parent: Pointer | None, now: datetime) -> Pointer:
+    """Writes the manifest and points readers at it.
+
+    Raises EntryTaken if another publisher was faster, BoundaryError if the boundary would fall.
+    """
+    publications.manifests.append(manifest.version, manifest.entry())
+    return publications.publish(manifest, parent, "publish", now.isoformat())
+
+
+def clean(folders: Folders, kept: int, log: Logger) -> None:
+    """Removes unfinished and unpublished indexes, and those of versions beyond the newest `kept`.
+
+    The versions of the current and of the preceding pointer stay, whatever their age. The caller holds the lease
+    of batch jobs: nobody else builds.
+    """
+    publications = folders.publications()
+    needed = {f"{version:020d}" for version in _needed(publications, kept)}
+    parent = folders.index(0).parent
+    gone = index.sweep(parent)
+    for path in sorted(parent.glob("[0-9]*")):
+        if path.name not in needed:
+            shutil.rmtree(path)
+            gone.append(path.name)
+    if gone:
+        log.info("index_removed", folders=gone)
+
+
+def _needed(publications: Publications, kept: int) -> set[int]:
+    newest = publications.pointers.numbers()[-max(kept, 2) :]
+    pointed = [publications.pointer(number).version for number in newest]
+    return set(pointed[-2:]) | set(_last_distinct(pointed, kept))
+
+
+def _last_distinct(versions: Iterable[int], count: int) -> list[int]:
+    return list(dict.fromkeys(reversed(list(versions))))[:count]

@@ -1,0 +1,105 @@
+"""Events to one view's table: the finest bucket, and every coarser tile from the next finer one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import functions as F
+
+from batch_layer import delta_log
+from core.errors import HandoffError
+from core.keys import index_partition_sql, key_text_sql
+from core.views import CompiledView
+
+__all__ = ["Written", "tiles", "write_view"]
+
+_TYPES = {"long": "bigint", "double": "double", "text": "string", "blob": "binary"}
+_BUCKET = "__bucket"
+
+
+@dataclass(frozen=True)
+class Written:
+    """One version of a view's table."""
+
+    view: str
+    commit: delta_log.Commit
+    rows: dict[int, int]
+    checksum: str
+
+    def entry(self) -> dict[str, object]:
+        rows = {str(width): count for width, count in self.rows.items()}
+        return {"version": self.commit.version, "rows": rows, "checksum": self.checksum}
+
+
+def tiles(events: DataFrame, view: CompiledView, partitions: int) -> DataFrame:
+    """Rows of a view's table: key_text, key parts, bucket, slots, and tile and part, which are its folders."""
+    frames, widths = [_finest(events, view)], view.tiles
+    for width in widths[1:]:
+        frames.append(_coarser(frames[-1], view, width))
+    united = None
+    for frame, width in zip(frames, widths, strict=True):
+        rows = frame.select(*_columns(view, width, partitions))
+        united = rows if united is None else united.unionAll(rows)
+    assert united is not None
+    return united
+
+
+def write_view(events: DataFrame, view: CompiledView, table: Path, version: int, partitions: int) -> Written:
+    """Overwrites the view's table in one commit, which names the manifest's version."""
+    seen = Observation()
+    measured = tiles(events, view, partitions).observe(seen, *_observed(view))
+    (
+        measured.write.format("delta")
+        .mode("overwrite")
+        .option("overwriteSchema", "true")
+        .option("userMetadata", f'{{"manifest": {version}}}')
+        .partitionBy("tile", "part")
+        .save(str(table))
+    )
+    facts = seen.get
+    commit = delta_log.commit(table, delta_log.versions(table)[-1])
+    rows = {width: int(facts[f"rows_{width}"] or 0) for width in view.tiles}
+    _check(view, version, commit, rows)
+    return Written(view.name, commit, rows, f"{(facts['checksum'] or 0) & (1 << 64) - 1:016x}")
+
+
+def _finest(events: DataFrame, view: CompiledView) -> DataFrame:
+    parts = [F.expr(part.sql).alias(name) for name, part in view.key.items()]
+    slots = [F.expr(sql).alias(column) for column, sql in view.partial_sql.items()]
+    grouped = events.where(view.where).groupBy(*parts, F.expr(view.bucket_sql).alias(_BUCKET))
+    return grouped.agg(*slots)
+
+
+def _coarser(finer: DataFrame, view: CompiledView, width: int) -> DataFrame:
+    bucket = F.expr(f"{_BUCKET} - pmod({_BUCKET}, {width}L)").alias(_BUCKET)
+    slots = [F.expr(sql).alias(column) for column, sql in view.merge_sql.items()]
+    return finer.groupBy(*[F.col(f"`{name}`") for name in view.key], bucket).agg(*slots)
+
+
+def _columns(view: CompiledView, width: int, partitions: int) -> list[Column]:
+    key = key_text_sql([f"`{name}`" for name in view.key])
+    slots = [
+        F.col(f"`{name}`").cast(_TYPES.get(slot.kind, slot.kind)).alias(name) for name, slot in view.slots
+    ]
+    return [
+        F.expr(key).alias("key_text"),
+        *[F.col(f"`{name}`") for name in view.key],
+        F.timestamp_seconds(F.col(_BUCKET)).alias("bucket"),
+        *slots,
+        F.lit(width).alias("tile"),
+        F.expr(index_partition_sql(key, partitions)).alias("part"),
+    ]
+
+
+def _observed(view: CompiledView) -> list[Column]:
+    rows = [F.count_if(F.col("tile") == width).alias(f"rows_{width}") for width in view.tiles]
+    return [*rows, F.bit_xor(F.xxhash64("*")).alias("checksum")]
+
+
+def _check(view: CompiledView, version: int, commit: delta_log.Commit, rows: dict[int, int]) -> None:
+    written = sum(file.rows for file in commit.added)
+    if f'"manifest": {version}' not in (commit.metadata or "") or written != sum(rows.values()):
+        raise HandoffError(
+            f"view {view.name!r}: version {commit.version} of its table is {commit.metadata} with {written} rows, "
+            f"expected manifest {version} with {sum(rows.values())}; another job writes there: stop it"
+        )

@@ -1,0 +1,26 @@
+"""The Spark session of batch jobs: the only place that builds one."""
+
+from pyspark.sql import SparkSession
+
+__all__ = ["build_session"]
+
+# spark-submit brings jars, memory and conf/spark-defaults.conf; these are what batch jobs alone need.
+OPTIONS: dict[str, bool | float | int | str | None] = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.ansi.enabled": "true",
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.files.maxPartitionBytes": "64m",
+    # a task writes to several folders of a partitioned table at once, instead of sorting its rows by folder
+    "spark.sql.maxConcurrentOutputFileWriters": "256",
+    "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
+    # groups with sketches are objects: beyond this many in one task they are sorted on disk
+    "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "150000",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
+}
+
+
+def build_session(name: str) -> SparkSession:
+    """The session of this process, on top of what spark-submit configured."""
+    session = SparkSession.builder.appName(name).config(map=OPTIONS).getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
