@@ -168,8 +168,8 @@ class Top(_Sketch):
     accepts: ClassVar[tuple[str, ...]] = ("string",)
 
     @property
-    def _lg_size(self) -> int:
-        # Spark's rule: the least power of two that is three quarters full with `capacity`
+    def lg_size(self) -> int:
+        """Log2 of the sketch's size by Spark's rule: the least that is three quarters full with `capacity`."""
         return max(3, -(-self.capacity * 4 // 3) - 1).bit_length()
 
     def partial_sql(self, value: str) -> tuple[str, ...]:
@@ -183,12 +183,12 @@ class Top(_Sketch):
         return (f"approx_top_k_combine({state}, {self.capacity}).sketch",)
 
     def _of_one(self, value: Any) -> bytes:
-        sketch = frequent_strings_sketch(self._lg_size)
+        sketch = frequent_strings_sketch(self.lg_size)
         sketch.update(value)
         return bytes(sketch.serialize())
 
     def _union(self, blobs: Sequence[bytes]) -> bytes:
-        sketch = frequent_strings_sketch(self._lg_size)
+        sketch = frequent_strings_sketch(self.lg_size)
         for blob in blobs:
             sketch.merge(frequent_strings_sketch.deserialize(blob))
         return bytes(sketch.serialize())
