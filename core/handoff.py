@@ -174,15 +174,19 @@ def doubts(
     progress: Progress | None,
     lease: Lease | None,
     stamps: Sequence[int | None] = (),
+    floors: Sequence[int] = (),
 ) -> list[str]:
     """Why an answer cannot be called complete; empty if it can (rule 8).
 
     `semantics` is the hash of the definitions readers run; `stamps` are the micro-batches that the shards
-    read say they hold.
+    read say they hold, and `floors` the floors that stand with them: between a read of the progress and a
+    read of the fields, two publishes may let the job drop what this reader is about to sum.
+    Read progress and lease before the fields, for then the fields are at least as new.
     """
     if generation is None or progress is None:
         return ["the speed layer has no state: the answer ends at the boundary"]
     boundary = manifest.boundary if manifest else 0
+    floor = max(progress.floor, *floors, 0)
     wanted = manifest.semantics if manifest else semantics
     checks = {
         "the speed layer runs other definitions than the batch view": generation.semantics == wanted,
@@ -190,7 +194,7 @@ def doubts(
             generation.start_cut <= boundary
         ),
         f"the speed layer has not reached boundary {boundary} yet": progress.cuts >= boundary,
-        f"the speed layer dropped segments below {progress.floor}": progress.floor <= boundary,
+        f"the speed layer dropped segments below {floor}": floor <= boundary,
         f"the speed layer lost events: {progress.lost}": progress.lost is None,
         "nobody vouches for the speed state: its job is down": lease is not None,
         "the speed state is older than its job says": _vouched(progress, lease, stamps),
