@@ -7,6 +7,7 @@ When the block is left, or this process ends in any way, all processes end, with
 """
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -151,6 +152,8 @@ class Platform:
             stack.enter_context(exclusive(lock_path(self.settings), patient=False))
         except Held as error:
             raise AlreadyRuns(self.settings.data_dir) from error
+        # scratch of Spark jobs that were killed; callbacks run last to first, so by then all have ended
+        stack.callback(shutil.rmtree, self.settings.data_dir / "tmp", ignore_errors=True)
 
     def _require_ports(self) -> None:
         for name, process in self.processes.items():
