@@ -1,0 +1,34 @@
+"""The demo, played once for all end-to-end tests; its platform runs on until the last of them is done."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from conf.settings import Settings
+from demo.__main__ import demo_settings, played
+from local.tools import free_ports
+
+
+@dataclass(frozen=True)
+class Played:
+    """A platform after the demo; `right` if all answers that it judged were."""
+
+    settings: Settings
+    right: bool
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
+    kafka, controller, redis, api = free_ports(4)
+    settings = demo_settings(
+        Settings(
+            data_dir=tmp_path_factory.mktemp("e2e"),
+            kafka_port=kafka,
+            kafka_controller_port=controller,
+            redis_port=redis,
+            api_port=api,
+        )
+    )
+    with played(settings) as right:
+        yield Played(settings, right)
