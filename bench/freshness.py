@@ -30,7 +30,7 @@ from demo.replay import Pace, make_producer
 from local.platform import Platform
 from local.spark import spark_environment
 from local.spark_submit import submit_command
-from local.tools import free_port
+from local.tools import free_ports
 from local.topics import ensure_topic
 
 RANGE = {"from": "2015-09-12T00:00:00Z", "to": "2015-09-13T00:00:00Z"}
@@ -41,7 +41,11 @@ def own_settings(folder: Path) -> Settings:
     """Ports and a folder of the benchmark's own, so that nothing that runs is disturbed."""
     given = get_settings().model_dump(include={"cache_dir", "application", "contracts_dir"})
     ports = ("kafka_port", "kafka_controller_port", "redis_port", "api_port")
-    own: dict[str, Any] = {"data_dir": folder, "api_workers": 1, **{name: free_port() for name in ports}}
+    own: dict[str, Any] = {
+        "data_dir": folder,
+        "api_workers": 1,
+        **dict(zip(ports, free_ports(4), strict=True)),
+    }
     return Settings(**given, **own)
 
 

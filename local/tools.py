@@ -4,11 +4,12 @@ import importlib.util
 import os
 import shutil
 import socket
+from contextlib import ExitStack
 from pathlib import Path
 
 from local.errors import MissingTool, PortTaken
 
-__all__ = ["free_port", "java", "redis_server", "require_port", "spark_home"]
+__all__ = ["free_port", "free_ports", "java", "redis_server", "require_port", "spark_home"]
 
 
 def java() -> str:
@@ -51,8 +52,14 @@ def _bundled_redis() -> str | None:
 
 def free_port() -> int:
     """A port nobody listens on at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Different ports nobody listens on at the moment; drawn one by one, two might be the same."""
+    with ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        return [int(server.getsockname()[1]) for server in servers]
 
 
 def require_port(server: str, port: int, key: str) -> None:

@@ -17,7 +17,7 @@ from conf.settings import Settings
 from local import wait
 from local.child import running
 from local.spark import spark_conf, spark_environment
-from local.tools import free_port
+from local.tools import free_port, free_ports
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def server_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of the run's servers: free ports and a folder of their own."""
+    kafka, controller, redis = free_ports(3)
     return Settings(
         data_dir=tmp_path_factory.mktemp("servers"),
-        kafka_port=free_port(),
-        kafka_controller_port=free_port(),
-        redis_port=free_port(),
+        kafka_port=kafka,
+        kafka_controller_port=controller,
+        redis_port=redis,
     )
 
 
