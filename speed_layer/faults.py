@@ -1,0 +1,65 @@
+"""What goes wrong with Redis inside a task, told apart so that the driver knows what to do.
+
+A task can only fail with a text; the driver reads the kind back from it.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis.exceptions import ConnectionError as Unreachable
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as Unanswered
+
+from core.errors import LambdaError, StateLost
+
+__all__ = ["RedisAway", "RedisFull", "StartOver", "naming", "of_text"]
+
+_MARK = re.compile(r"\[speed-fault:(\w+)\] ([^\n]*)")
+_LOST = "STATELOST"
+
+
+class RedisAway(LambdaError):
+    """Redis cannot be reached, or cannot serve now: the same micro-batch is tried again."""
+
+
+class RedisFull(LambdaError):
+    """Redis has reached its maxmemory: the same micro-batch is tried again."""
+
+
+class StartOver(LambdaError):
+    """This generation cannot go on; the text says why. A new one begins."""
+
+
+_KINDS: dict[str, type[LambdaError]] = {"away": RedisAway, "full": RedisFull, "lost": StateLost}
+
+
+@contextmanager
+def naming() -> Iterator[None]:
+    """Turns an error of Redis into `RedisAway`, `RedisFull` or `StateLost`, whose text survives a task's failure."""
+    try:
+        yield
+    except RedisError as error:
+        kind = _kind(error)
+        if kind is None:
+            raise
+        text = " ".join(str(error).split()) or type(error).__name__
+        raise _KINDS[kind](f"[speed-fault:{kind}] {text}") from error
+
+
+def _kind(error: RedisError) -> str | None:
+    text = str(error)
+    if _LOST in text:
+        return "lost"
+    if isinstance(error, ResponseError):
+        return "full" if "OOM" in text else "away" if text.startswith(("LOADING", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN")) else None
+    return "away" if isinstance(error, Unreachable | Unanswered) else None
+
+
+def of_text(text: str) -> LambdaError | None:
+    """The fault that a failed task told of, if it was one of ours; the gravest of several."""
+    found = {kind: what for kind, what in _MARK.findall(text)}
+    for kind in ("lost", "full", "away"):
+        if kind in found:
+            return _KINDS[kind](found[kind])
+    return None

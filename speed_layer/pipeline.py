@@ -1,0 +1,66 @@
+"""The steps of a micro-batch as one Spark job: decode, project, fold, shuffle by shard, write."""
+
+from dataclasses import dataclass
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame
+
+from core.application import BoundSource
+from core.layout import Layout
+from speed_layer.clients import RedisAddress
+from speed_layer.decode_step import DecodeStep, Segments
+from speed_layer.faults import of_text
+from speed_layer.fold_step import PARTIALS, FoldStep
+from speed_layer.notes import Notes
+from speed_layer.plan import Plan
+from speed_layer.write_step import WriteStep
+
+__all__ = ["Pipeline"]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Runs micro-batches of one generation."""
+
+    bound: BoundSource
+    plan: Plan
+    redis: RedisAddress
+    layout: Layout
+    generation: str
+    shards: int
+    window: int
+    tasks: int
+
+    def run(self, records: DataFrame, batch: int, segments: Segments, count_from: int) -> Notes:
+        """Write `records` (value, partition, offset) into Redis as micro-batch `batch`.
+
+        Raises `RedisAway`, `RedisFull` or `StateLost`; what was written till then is written again, unchanged.
+        """
+        decode = DecodeStep(
+            self.bound.contract,
+            (*self.plan.columns,),
+            segments,
+            count_from,
+            self.redis,
+            self.layout,
+            self.generation,
+            batch,
+            self.shards,
+            self.window,
+        )
+        write = WriteStep(self.redis, self.layout, self.generation, batch, self.plan.views)
+        written = (
+            records.select("value", "partition", "offset")
+            .mapInArrow(decode, decode.schema)  # type: ignore[arg-type]
+            .selectExpr(*self.plan.select())
+            .mapInArrow(FoldStep(self.plan, self.shards), PARTIALS)  # type: ignore[arg-type]
+            .repartitionById(self.tasks, "shard")
+            .mapInArrow(write, write.schema)  # type: ignore[arg-type]
+        )
+        try:
+            return Notes.total(row.note for row in written.collect())
+        except PySparkException as error:
+            fault = of_text(str(error))
+            if fault is None:
+                raise
+            raise fault from error

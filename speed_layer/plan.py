@@ -1,0 +1,71 @@
+"""What a micro-batch computes for every view: one projection in SQL, and who reads which column of it.
+
+The projection has each distinct expression once. Spark evaluates it, so that an expression has one meaning in
+both layers; the folds over its columns are in Python, where a small micro-batch costs least.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from core.measures import Measure
+from core.views import CompiledView
+
+__all__ = ["NOTE", "SEGMENT", "Plan", "ViewPlan"]
+
+SEGMENT, NOTE = "_segment", "_note"
+_COLUMN = re.compile(r"`([^`]+)`")
+
+
+@dataclass(frozen=True)
+class ViewPlan:
+    """The columns of one view: its key's text, bucket, condition (None: every event), and measures' inputs."""
+
+    name: str
+    width: int
+    key: str
+    bucket: str
+    where: str | None
+    measures: tuple[Measure, ...]
+    inputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`projection` maps columns to SQL over event columns; `columns` are the event columns that it reads."""
+
+    views: tuple[ViewPlan, ...]
+    projection: Mapping[str, str]
+    columns: tuple[str, ...]
+
+    @classmethod
+    def of(cls, views: Mapping[str, CompiledView]) -> "Plan":
+        found = _Projection()
+        plans = tuple(_view(view, found) for view in views.values())
+        columns = sorted({name for sql in found.columns for name in _COLUMN.findall(sql)})
+        return cls(plans, {name: sql for sql, name in found.columns.items()}, tuple(columns))
+
+    def select(self) -> list[str]:
+        """Expressions for `selectExpr` over decoded events."""
+        return [SEGMENT, NOTE, *(f"{sql} as {name}" for name, sql in self.projection.items())]
+
+
+@dataclass
+class _Projection:
+    columns: dict[str, str] = field(default_factory=dict)
+
+    def column(self, sql: str) -> str:
+        return self.columns.setdefault(sql, f"c{len(self.columns)}")
+
+
+def _view(view: CompiledView, found: _Projection) -> ViewPlan:
+    measures = tuple(view.measures.values())
+    return ViewPlan(
+        name=view.name,
+        width=view.width,
+        key=found.column(view.key_sql),
+        bucket=found.column(view.bucket_sql),
+        where=None if view.where == "true" else found.column(view.where),
+        measures=measures,
+        inputs=tuple(found.column(measure.row_sql(measure.sql)) for measure in measures),
+    )

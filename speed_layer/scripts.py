@@ -1,0 +1,137 @@
+"""Scripts that run inside Redis. They compare ids and positions and store bytes; Python merges.
+
+Every script is of one shard, which is the hash tag of all its keys. It first requires the shard's stamp to be
+that of the preceding micro-batch, or of the same one where it is replayed: state that was lost or rewound
+refuses to be written. Lists come as one MessagePack argument, which is the fastest way in.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import NoScriptError
+
+__all__ = ["MARK", "PUT", "REPLACE", "STAMP", "run", "unpacked"]
+
+# ARGV 1 and 2: the preceding micro-batch and this one, as decimal text
+_FENCE = """
+local stamp = redis.call('HGET', KEYS[1], 'batch')
+if stamp ~= ARGV[1] and stamp ~= ARGV[2] then
+  return redis.error_reply('STATELOST ' .. KEYS[1] .. ' holds ' .. tostring(stamp) .. ', not ' .. ARGV[1])
+end
+"""
+
+# Ids are 8 bytes, little endian. They are compared in two halves, for a Lua number holds 53 bits only.
+_OLDER = """
+local own_low, own_high = struct.unpack('<I4I4', ARGV[3])
+local function older(value)
+  local low, high = struct.unpack('<I4I4', value)
+  return high < own_high or (high == own_high and low < own_low)
+end
+"""
+
+# KEYS: stamp, touched, field hashes. ARGV: 3 id, 4 length of the names' common head, 5 [hash, field, value, ...]
+# Stores what is absent; answers [place, value, ...] for what an older micro-batch wrote. Touched comes first:
+# a script that fails keeps what it wrote, and a field that is in no list would never be dropped.
+PUT = (
+    _FENCE
+    + _OLDER
+    + """
+local names, head = {}, tonumber(ARGV[4]) + 1
+for i = 3, #KEYS do names[#names + 1] = string.sub(KEYS[i], head) end
+redis.call('SADD', KEYS[2], unpack(names))
+local rows, found = cmsgpack.unpack(ARGV[5]), {}
+for i = 1, #rows, 3 do
+  local key, field = KEYS[rows[i] + 3], rows[i + 1]
+  if redis.call('HSETNX', key, field, rows[i + 2]) == 0 then
+    local value = redis.call('HGET', key, field)
+    if older(value) then
+      found[#found + 1] = (i - 1) / 3
+      found[#found + 1] = value
+    end
+  end
+end
+return found
+"""
+)
+
+# As PUT, for values that were merged with what PUT answered; stores each whose field an older micro-batch wrote.
+REPLACE = (
+    _FENCE
+    + _OLDER
+    + """
+local rows = cmsgpack.unpack(ARGV[4])
+for i = 1, #rows, 3 do
+  local key, field = KEYS[rows[i] + 2], rows[i + 1]
+  local value = redis.call('HGET', key, field)
+  if not value then return redis.error_reply('STATELOST ' .. key .. ' vanished') end
+  if older(value) then redis.call('HSET', key, field, rows[i + 2]) end
+end
+return 0
+"""
+)
+
+# KEYS: stamp, this block of marks, the preceding one. ARGV: 3 [digest, position, ...]
+# Answers the places of the events that are copies of one at another position.
+MARK = (
+    _FENCE
+    + """
+local rows, found = cmsgpack.unpack(ARGV[3]), {}
+local before = redis.call('EXISTS', KEYS[3]) == 1
+for i = 1, #rows, 2 do
+  local digest, own = rows[i], rows[i + 1]
+  local held = before and redis.call('HGET', KEYS[3], digest)
+  if not held and redis.call('HSETNX', KEYS[2], digest, own) == 0 then
+    held = redis.call('HGET', KEYS[2], digest)
+  end
+  if held and held ~= own then found[#found + 1] = (i - 1) / 2 end
+end
+return found
+"""
+)
+
+# KEYS: stamp
+STAMP = _FENCE + "redis.call('HSET', KEYS[1], 'batch', ARGV[2]) return 0"
+
+
+def run(
+    client: Redis, script: str, calls: Sequence[tuple[Sequence[Any], Sequence[Any]]], at_once: int = 8
+) -> list[Any]:
+    """The answers of one script for many (keys, arguments), several in one round trip."""
+    answers: list[Any] = []
+    for at in range(0, len(calls), at_once):
+        answers += _some(client, script, calls[at : at + at_once])
+    return answers
+
+
+def _some(client: Redis, script: str, calls: Sequence[tuple[Sequence[Any], Sequence[Any]]]) -> list[Any]:
+    registered = client.register_script(script)
+    try:
+        return _pipelined(client.pipeline(transaction=False), registered.sha, calls)
+    except NoScriptError:  # Redis is new, or was started again; scripts may run twice
+        client.script_load(script)
+        return _pipelined(client.pipeline(transaction=False), registered.sha, calls)
+
+
+def _pipelined(pipe: Pipeline, sha: str, calls: Sequence[tuple[Sequence[Any], Sequence[Any]]]) -> list[Any]:
+    for keys, arguments in calls:
+        pipe.evalsha(sha, len(keys), *keys, *arguments)
+    answers: list[Any] = pipe.execute()
+    return answers
+
+
+_TEXT, _INT, _LIST = struct.Struct(">BI"), struct.Struct(">BI"), struct.Struct(">BI")
+
+
+def unpacked(items: Iterable[bytes | int]) -> bytes:
+    """The argument that `cmsgpack.unpack` turns into a flat list of byte strings and small whole numbers."""
+    parts, count = [b""], 0
+    for item in items:
+        count += 1
+        parts.append(
+            _INT.pack(0xCE, item) if isinstance(item, int) else _TEXT.pack(0xDB, len(item)) + item
+        )
+    parts[0] = _LIST.pack(0xDD, count)
+    return b"".join(parts)
