@@ -19,6 +19,8 @@ from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from core.errors import LambdaError
+
 __all__ = ["PREFIX", "Settings", "SettingsError", "get_settings", "read_settings", "variable"]
 
 PREFIX = "LAMBDA_"
@@ -26,7 +28,7 @@ ENV_FILE = PREFIX + "ENV_FILE"
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class SettingsError(Exception):
+class SettingsError(LambdaError):
     """A setting that stops the start. Keeps the variable, the value (None if secret) and what is allowed."""
 
     def __init__(self, key: str, value: object, allowed: str) -> None:

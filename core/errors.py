@@ -1,13 +1,16 @@
 """Every error this platform raises on purpose.
 
 LambdaError
-├── SettingsError            a setting is missing or wrong
+├── SettingsError            a setting is missing or wrong (conf.settings)
+├── LocalError               what keeps the platform from running on one machine (local.errors)
+├── DatasetError             the demo's file of edits is absent or another one (demo.dataset)
+├── ReplayFailed, DemoFailed  a step of the demo did not happen (demo)
 ├── ContractError            a data contract cannot be understood
+│   └── ContractRefused      a contract asks for what cannot be honoured (core.columns)
 ├── DefinitionError          a source, a view or a measure is wrong
 │   ├── ExpressionError      an SQL expression is refused
 │   ├── DuplicateView        two views carry one name
 │   └── UnknownName          a name that nothing carries; knows the nearest
-├── QueryError               a question that cannot be answered as asked
 ├── EntryTaken               an append-only log already holds that entry
 ├── FormatRefused            stored by a version that writes another format
 ├── HandoffError             the hand-off contract would be broken
@@ -28,10 +31,6 @@ class LambdaError(Exception):
     """Base of all errors below; its text names the thing, the value and the way out."""
 
 
-class SettingsError(LambdaError):
-    """A setting is missing or has a value that is not allowed."""
-
-
 class ContractError(LambdaError):
     """A data contract cannot be understood."""
 
@@ -46,14 +45,6 @@ class ExpressionError(DefinitionError):
 
 class DuplicateView(DefinitionError):
     """Two views carry one name."""
-
-
-class QueryError(LambdaError):
-    """A question that cannot be answered as asked; `field` names the parameter at fault."""
-
-    def __init__(self, field: str, value: object, allowed: str) -> None:
-        super().__init__(f"{field}={value!r}: {allowed}")
-        self.field, self.value, self.allowed = field, value, allowed
 
 
 class EntryTaken(LambdaError):
@@ -89,7 +80,11 @@ class ForeignLog(HandoffError):
 
 
 class LeaseHeld(LambdaError):
-    """Somebody else does this work already."""
+    """Somebody else does this work already. Keeps the lease's file and its holder's pid."""
+
+    def __init__(self, work: str, path: str, pid: int) -> None:
+        super().__init__(f"{work} is running already, as process {pid} ({path}); stop it or wait for it")
+        self.work, self.path, self.pid = work, path, pid
 
 
 class SourceUnusable(LambdaError):

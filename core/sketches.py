@@ -169,7 +169,7 @@ class Top(_Sketch):
 
     @property
     def lg_size(self) -> int:
-        """Log2 of the sketch's size by Spark's rule: the least that is three quarters full with `capacity`."""
+        """Log2 of the sketch's size by Spark's rule: the least that `capacity` fills to three quarters."""
         return max(3, -(-self.capacity * 4 // 3) - 1).bit_length()
 
     def partial_sql(self, value: str) -> tuple[str, ...]:

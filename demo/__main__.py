@@ -20,15 +20,14 @@ from kafka import KafkaAdminClient, KafkaProducer
 
 from conf.clients import kafka_options
 from conf.definitions.wikipedia import EDITS
-from conf.settings import Settings, SettingsError, get_settings
+from conf.settings import Settings, get_settings
 from core.errors import LambdaError
+from core.leases import hold
 from demo.dataset import Event, edits
 from demo.probes import ASKED
 from demo.replay import Pace, make_producer, replay
 from demo.stage import Stage, Tally, until
-from local.errors import LocalError
 from local.fetch import fetch
-from local.locks import Held, exclusive
 from local.platform import Platform
 from local.signals import Told, interruptible
 from local.topics import ensure_topic
@@ -132,7 +131,7 @@ def _keep(settings: Settings) -> None:
 
 def _run(settings: Settings, keep: bool) -> bool:
     settings.data_dir.parent.mkdir(parents=True, exist_ok=True)
-    with exclusive(settings.data_dir.with_suffix(".lock"), patient=False), interruptible():
+    with hold(settings.data_dir.with_suffix(".lock"), "a demo in this data folder"), interruptible():
         shutil.rmtree(settings.data_dir, ignore_errors=True)
         with played(settings) as right:
             if keep:
@@ -147,9 +146,7 @@ def main() -> int:
         settings = demo_settings(get_settings())
         fetch(settings)
         return 0 if _run(settings, bool(os.environ.get("KEEP"))) else 1
-    except Held:
-        print(f"a demo runs in {settings.data_dir} already; stop it, or set LAMBDA_DATA_DIR", file=sys.stderr)
-    except (LambdaError, LocalError, SettingsError) as error:
+    except LambdaError as error:
         print(error, file=sys.stderr)
     except (KeyboardInterrupt, Told):
         say("stopped")

@@ -20,11 +20,10 @@ from tqdm import tqdm
 
 from conf.clients import kafka_options
 from conf.definitions.wikipedia import EDITS
-from conf.settings import Settings, SettingsError, get_settings
+from conf.settings import Settings, get_settings
 from core.errors import LambdaError
 from core.instants import parse_instant
 from demo.dataset import Event, edits, multiply, shifted
-from local.errors import LocalError
 from local.topics import ensure_topic
 
 __all__ = ["Pace", "Producer", "Replayed", "make_producer", "part_of_day", "replay", "to_now"]
@@ -211,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         replayed = _run(arguments, get_settings())
-    except (LambdaError, LocalError, SettingsError, KafkaError) as error:
+    except (LambdaError, KafkaError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -1,7 +1,5 @@
 """What the demo does to the platform and asks of it, over HTTP and Kafka like any user."""
 
-import os
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +16,7 @@ from demo import table
 from demo.judge import judge, shown
 from demo.probes import Probe
 from demo.truth import Answer, Truth
+from local.child import running
 from local.spark import spark_environment
 from local.spark_submit import submit_command
 
@@ -67,18 +66,12 @@ class Stage:
         """One run of the batch job; seconds it took."""
         began = time.monotonic()
         log = self.settings.logs_dir / "batch.log"
-        with log.open("ab") as output:
-            command = submit_command(self.settings, "batch_layer/job.py")
-            done = subprocess.run(
-                command, stdout=output, stderr=subprocess.STDOUT, check=False, env=self._environment
-            )
-        if done.returncode:
-            raise DemoFailed(f"the batch job ended with {done.returncode}; see {log}")
+        command = submit_command(self.settings, "batch_layer/job.py")
+        with running(command, log, {**self.settings.environment(), **spark_environment()}) as job:
+            status = job.wait()
+        if status:
+            raise DemoFailed(f"the batch job ended with {status}; see {log}")
         return time.monotonic() - began
-
-    @property
-    def _environment(self) -> dict[str, str]:
-        return {**os.environ, **self.settings.environment(), **spark_environment()}
 
     def compare(self, probes: Iterable[Probe], events: Iterable[Any], say: Callable[[str], None]) -> Tally:
         """Ask every question, print the table, and judge every measure against the truth."""

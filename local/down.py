@@ -5,7 +5,8 @@ import signal
 import sys
 
 from conf.settings import SettingsError, get_settings
-from local.locks import Held, exclusive
+from core.errors import LeaseHeld
+from core.leases import hold
 from local.platform import lock_path
 
 __all__: list[str] = []
@@ -18,12 +19,12 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     try:
-        with exclusive(path, patient=False):
+        with hold(path, "a platform"):
             print("nothing runs here")
-    except Held as held:
+    except LeaseHeld as held:
         print(f"stopping process {held.pid}", flush=True)
         os.kill(held.pid, signal.SIGTERM)
-        with exclusive(path):
+        with hold(path, "a platform", patient=True):
             print("stopped")
     return 0
 

@@ -10,10 +10,12 @@ LocalError
 
 from pathlib import Path
 
+from core.errors import LambdaError
+
 __all__ = ["LocalError", "MissingTool", "NotReady", "PortTaken"]
 
 
-class LocalError(Exception):
+class LocalError(LambdaError):
     """Whatever keeps the platform from running on this machine."""
 
 

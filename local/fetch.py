@@ -11,9 +11,10 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
 
-from conf.settings import ROOT, Settings, SettingsError, get_settings
+from conf.settings import ROOT, Settings, get_settings
+from core.errors import LambdaError
+from core.leases import hold
 from local.errors import LocalError
-from local.locks import exclusive
 from local.tools import java, spark_home
 
 __all__ = ["FetchError", "fetch", "jars"]
@@ -47,7 +48,7 @@ def jars(settings: Settings, conf: str) -> list[Path]:
 
 def fetch(settings: Settings) -> bool:
     """Fetches what is missing; False if nothing was. Safe to run twice at once. Raises FetchError."""
-    with exclusive(settings.cache_dir / "jars.lock"):
+    with hold(settings.cache_dir / "jars.lock", "another set-up", patient=True):
         digest = _digest(IVY)
         stamp = settings.jars_dir / ".stamp"
         if not _missing(settings.jars_dir) and stamp.is_file() and stamp.read_text() == digest:
@@ -116,7 +117,7 @@ def main() -> int:
     try:
         settings = get_settings()
         fetched = fetch(settings)
-    except (LocalError, SettingsError) as error:
+    except LambdaError as error:
         print(error, file=sys.stderr)
         return 1
     print(f"jars: {'ready' if fetched else 'nothing to fetch'} ({settings.jars_dir})")

@@ -10,7 +10,8 @@ import sys
 import uuid
 from pathlib import Path
 
-from conf.settings import ROOT, Settings, SettingsError, get_settings, variable
+from conf.settings import ROOT, Settings, get_settings, variable
+from core.errors import LambdaError
 from local.errors import LocalError
 from local.fetch import jars
 from local.tools import java, require_port
@@ -82,7 +83,7 @@ def _cluster_id() -> str:
 def main() -> int:
     try:
         command = prepare(get_settings())
-    except (LocalError, SettingsError) as error:
+    except LambdaError as error:
         print(error, file=sys.stderr)
         return 1
     os.execv(command[0], command)

@@ -20,11 +20,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from conf.settings import Settings, variable
+from core.errors import LeaseHeld
+from core.leases import hold
 from local import supervisor, wait
 from local.child import running
 from local.errors import LocalError
 from local.fetch import jars
-from local.locks import Held, exclusive
 from local.processes import Process, chosen
 from local.tools import require_port
 
@@ -149,8 +150,8 @@ class Platform:
         for folder in (self.settings.run_dir, self.settings.logs_dir):
             folder.mkdir(parents=True, exist_ok=True)
         try:
-            stack.enter_context(exclusive(lock_path(self.settings), patient=False))
-        except Held as error:
+            stack.enter_context(hold(lock_path(self.settings), "a platform"))
+        except LeaseHeld as error:
             raise AlreadyRuns(self.settings.data_dir) from error
         # scratch of Spark jobs that were killed; callbacks run last to first, so by then all have ended
         stack.callback(shutil.rmtree, self.settings.data_dir / "tmp", ignore_errors=True)

@@ -6,8 +6,8 @@ Its data stands in {data_dir}/redis. It evicts nothing: a full one refuses write
 import os
 import sys
 
-from conf.settings import Settings, SettingsError, get_settings, variable
-from local.errors import LocalError
+from conf.settings import Settings, get_settings, variable
+from core.errors import LambdaError
 from local.tools import redis_server, require_port
 
 __all__ = ["prepare"]
@@ -36,7 +36,7 @@ def prepare(settings: Settings) -> list[str]:
 def main() -> int:
     try:
         command = prepare(get_settings())
-    except (LocalError, SettingsError) as error:
+    except LambdaError as error:
         print(error, file=sys.stderr)
         return 1
     os.execv(command[0], command)

@@ -10,8 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from conf.settings import ROOT, Settings, SettingsError, get_settings
-from local.errors import LocalError
+from conf.settings import ROOT, Settings, get_settings
+from core.errors import LambdaError
 from local.spark import DEFAULTS, spark_conf, spark_environment
 from local.tools import spark_home
 
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         command = submit_command(get_settings(), *arguments)
-    except (LocalError, SettingsError) as error:
+    except LambdaError as error:
         print(error, file=sys.stderr)
         return 1
     os.execve(command[0], command, os.environ | spark_environment())

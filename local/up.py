@@ -3,8 +3,8 @@
 import sys
 import time
 
-from conf.settings import SettingsError, get_settings
-from local.errors import LocalError
+from conf.settings import get_settings
+from core.errors import LambdaError
 from local.fetch import fetch
 from local.platform import Platform
 from local.signals import Told, interruptible
@@ -14,7 +14,7 @@ def main(names: list[str]) -> int:
     try:
         with interruptible():
             return _run(names)
-    except (LocalError, SettingsError) as error:
+    except LambdaError as error:
         print(error, file=sys.stderr)
         return 1
     except (KeyboardInterrupt, Told):

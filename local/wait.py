@@ -13,8 +13,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from conf.clients import kafka_options, redis_options
-from conf.settings import Settings, SettingsError, get_settings
-from local.errors import LocalError, NotReady
+from conf.settings import Settings, get_settings
+from core.errors import LambdaError
+from local.errors import NotReady
 
 __all__ = ["for_http", "for_kafka", "for_redis", "http_reason", "kafka_reason", "redis_reason", "until"]
 
@@ -99,7 +100,7 @@ def main(names: list[str]) -> int:
     try:
         for name in names:
             _wait(name, get_settings())
-    except (LocalError, SettingsError) as error:
+    except LambdaError as error:
         print(error, file=sys.stderr)
         return 1
     return 0

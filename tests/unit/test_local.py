@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from conf.settings import Settings
+from core.errors import LeaseHeld
+from core.leases import hold
 from local import wait
 from local.errors import NotReady, PortTaken
 from local.fetch import IVY, _expected
-from local.locks import Held, exclusive
 from local.processes import UnknownProcess, chosen, processes
 from local.supervisor import configuration, socket_path
 from local.tether import members, tethered
@@ -100,10 +101,10 @@ def test_waiting_ends_with_the_last_reason_when_time_is_up() -> None:
 
 def test_a_lock_is_held_by_one_and_says_by_whom(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    with exclusive(path), pytest.raises(Held) as caught, exclusive(path, patient=False):
+    with hold(path, "it"), pytest.raises(LeaseHeld) as caught, hold(path, "it"):
         pass
     assert caught.value.pid == os.getpid()
-    with exclusive(path, patient=False):
+    with hold(path, "it"):
         pass
 
 
