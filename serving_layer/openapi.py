@@ -1,0 +1,168 @@
+"""What the OpenAPI document says beyond the routes' own words: parameters, examples, problems."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from core.application import Application
+
+__all__ = ["ASK", "EVENTS", "LIST", "METRICS", "READY", "STATUS", "describe"]
+
+_ANSWER = {
+    "view": "robot_edits",
+    "key": {"channel": "#en.wikipedia"},
+    "from": "2015-09-12T00:00:00Z",
+    "to": "2015-09-13T00:00:00Z",
+    "every": None,
+    "rows": [
+        {
+            "from": "2015-09-12T00:00:00Z",
+            "to": "2015-09-13T00:00:00Z",
+            "measures": {"edits": 12, "robots": {"estimate": 3.0, "lower": 3.0, "upper": 3.0}, "delta": 245},
+            "batch": {"edits": 10, "robots": {"estimate": 3.0, "lower": 3.0, "upper": 3.0}, "delta": 200},
+            "speed": {"edits": 2, "robots": {"estimate": 1.0, "lower": 1.0, "upper": 1.0}, "delta": 45},
+        }
+    ],
+    "manifest": {"version": 2, "boundary": 7, "offsets": {"0": 9731, "1": 9902}, "created_at": "..."},
+    "generation": "9f1c",
+    "as_of": "2026-01-01T12:00:00.4Z",
+    "complete": True,
+    "reasons": [],
+    "read": {"tiles": 1, "fields": 2},
+}
+_PROBLEM = {
+    "type": "/problems#unknown-view",
+    "title": "There is no such view",
+    "status": 404,
+    "detail": "unknown view 'robot_edit'; did you mean 'robot_edits'? There are: ...",
+    "instance": "/v1/views/robot_edit",
+    "field": "view",
+    "value": "robot_edit",
+    "allowed": ["robot_edits"],
+}
+_POSITIONS = {
+    "accepted": 1,
+    "topic": "wikipedia.edits",
+    "positions": [{"event_id": "my-1", "partition": 0, "offset": 4711}],
+}
+_EVENT = {"event_id": "my-1", "event_time": "2015-09-12T06:00:00Z", "channel": "#en.wikipedia"}
+
+
+def _json(text: str, example: Any) -> dict[str, Any]:
+    content = {"schema": {"type": "object"}, "examples": {"example": {"value": example}}}
+    return {"description": text, "content": {"application/json": content}}
+
+
+def _problem(text: str) -> dict[str, Any]:
+    content = {
+        "schema": {"$ref": "#/components/schemas/Problem"},
+        "examples": {"example": {"value": _PROBLEM}},
+    }
+    return {"description": text, "content": {"application/problem+json": content}}
+
+
+def _parameter(name: str, where: str, schema: Mapping[str, Any], text: str, **more: Any) -> dict[str, Any]:
+    return {"name": name, "in": where, "schema": dict(schema), "description": text, **more}
+
+
+_TEXT = {"type": "string"}
+LIST = {"responses": {"200": _json("Views and sources.", {"views": [], "sources": []})}}
+ASK = {
+    "parameters": [
+        _parameter("view", "path", _TEXT, "Name of a view.", required=True, example="wiki"),
+        _parameter(
+            "key", "query", {"type": "object", "additionalProperties": _TEXT},
+            "One parameter for each part of the view's key, by its name. `part.null=true` asks for the "
+            "events in which that part is NULL; an empty value is the empty text.",
+            style="form", explode=True, example={},
+        ),
+        _parameter(
+            "from", "query", _TEXT,
+            "Start of the range, included: ISO 8601 with a zone, a date, or milliseconds since 1970; an edge "
+            "of the view's bucket. Left out: from the first event on.", example="2015-09-12T00:00:00Z",
+        ),
+        _parameter(
+            "to", "query", _TEXT, "End of the range, not included. Left out: to the last event.",
+            example="2015-09-13",
+        ),
+        _parameter(
+            "every", "query", {"type": "string", "enum": ["minute", "hour", "day"]},
+            "Makes a series of at most 10,000 rows; a multiple of the view's bucket.",
+        ),
+    ],
+    "responses": {
+        "200": _json("The answer. It may be incomplete, and then says why.", _ANSWER),
+        "400": _problem("A parameter is missing, unknown or wrong."),
+        "404": _problem("There is no such view."),
+        "503": _problem("The batch view cannot be read."),
+    },
+}  # fmt: skip
+EVENTS = {
+    "parameters": [
+        _parameter("source", "path", _TEXT, "Name of a source.", required=True, example="wikipedia.edits"),
+        _parameter("X-Admin-Key", "header", _TEXT, "The admin key.", required=True),
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "oneOf": [
+                        {"type": "object"},
+                        {"type": "array", "items": {"type": "object"}, "maxItems": 1000},
+                    ]
+                },
+                "examples": {"event": {"value": _EVENT}, "events": {"value": [_EVENT]}},
+            }
+        },
+    },
+    "responses": {
+        "202": _json("All events are in the log, at these positions.", _POSITIONS),
+        "400": _problem("The body is not JSON, or names a field twice."),
+        "401": _problem("The admin key is missing or wrong."),
+        "404": _problem("There is no such source."),
+        "409": _problem("The topic cannot be a log."),
+        "413": _problem("The body is too large."),
+        "422": _problem("Events break the contract; nothing was written."),
+        "503": _problem("Kafka did not confirm; send the same events again."),
+    },
+}
+STATUS = {
+    "responses": {"200": _json("Where every process stands.", {"now": "...", "views": [], "sources": []})}
+}
+READY = {"responses": {"200": _json("What is missing, if anything.", {"ready": True, "missing": {}})}}
+METRICS = {
+    "responses": {"200": {"description": "Prometheus text.", "content": {"text/plain": {"schema": _TEXT}}}}
+}
+_PROBLEM_SCHEMA = {
+    "type": "object",
+    "description": "RFC 9457. GET /problems lists every type.",
+    "required": ["type", "title", "status", "detail", "instance"],
+    "properties": {name: {"type": "integer" if name == "status" else "string"} for name in
+                   ("type", "title", "status", "detail", "instance", "field")},
+    "additionalProperties": True,
+}  # fmt: skip
+
+
+def describe(app: FastAPI, application: Application) -> None:
+    """Let the app's OpenAPI document name the views and sources there are."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app, application)
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]
+
+
+def _document(app: FastAPI, application: Application) -> dict[str, Any]:
+    made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    made.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
+    views = [name for bound in application.sources.values() for name in bound.views]
+    ask = made["paths"]["/v1/views/{view}"]["get"]["parameters"]
+    ask[0]["schema"] = {"type": "string", "enum": views}
+    send = made["paths"]["/v1/events/{source}"]["post"]["parameters"]
+    send[0]["schema"] = {"type": "string", "enum": list(application.sources)}
+    return made

@@ -1,0 +1,134 @@
+"""What the routes need of the world: an index, a speed state, a log. Each has a fake for tests."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.buckets import Run
+from core.errors import LambdaError
+from core.handoff import Generation, Lease, Progress
+from core.manifest import Manifest, Pointer
+from core.measures import Partial
+from core.views import CompiledView
+
+__all__ = [
+    "Bucketed", "EventLog", "Index", "IndexBroken", "LogRefuses", "LogSilent", "Position", "Snapshot",
+    "SpeedReading", "SpeedSilent", "SpeedStore", "Versions",
+]  # fmt: skip
+
+Bucketed = tuple[int, Partial]  # the start of a bucket or tile in seconds, and what it holds
+
+
+class IndexBroken(LambdaError):
+    """The index of a version cannot be read: a file is missing or damaged."""
+
+
+class SpeedSilent(LambdaError):
+    """The speed state cannot be read now; its text says why."""
+
+
+class LogSilent(LambdaError):
+    """Kafka did not confirm in time: what was sent may be in the log or not."""
+
+
+class LogRefuses(LambdaError):
+    """The topic cannot take events; its text says why and names the way out."""
+
+
+class Index(ABC):
+    """The batch views of one version."""
+
+    @abstractmethod
+    def read(self, view: CompiledView, key: str, runs: Sequence[Run]) -> list[Bucketed]:
+        """The tiles there are of a key, in the order of `runs`. Raises `IndexBroken`."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One publish as a request sees it, from its first to its last byte.
+
+    `manifest` and `index` are None before the first publish, and where the published version was made by
+    definitions other than this process runs; `notes` says so.
+    """
+
+    pointer: Pointer | None = None
+    manifest: Manifest | None = None
+    index: Index | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def boundary(self) -> int:
+        return self.manifest.boundary if self.manifest else 0
+
+
+class Versions(ABC):
+    """The publishes of one source."""
+
+    @abstractmethod
+    def current(self) -> Snapshot:
+        """The newest publish that this process knows; never waits. Raises `IndexBroken`."""
+
+    @property
+    @abstractmethod
+    def trouble(self) -> str | None:
+        """Why the newest publish is not in use, if it is not."""
+
+    @abstractmethod
+    async def renew(self) -> Snapshot:
+        """The newest publish there is, read now. Raises `IndexBroken`."""
+
+
+@dataclass(frozen=True)
+class SpeedReading:
+    """What the speed state holds of one key: finest buckets of segments at or beyond the asked one.
+
+    `floor` is read after the fields: whatever lies at or beyond it was there. `stamps` are the micro-batches
+    that the shards read say they hold. `buckets` is None where there is nothing that could be read.
+    """
+
+    generation: Generation | None = None
+    progress: Progress | None = None
+    lease: Lease | None = None
+    stamps: tuple[int | None, ...] = ()
+    floor: int = 0
+    buckets: Sequence[Bucketed] | None = None
+    fields: int = 0
+
+
+class SpeedStore(ABC):
+    """The speed state of one source."""
+
+    @abstractmethod
+    async def read(self, view: CompiledView, key: str, span: tuple[int, int], boundary: int) -> SpeedReading:
+        """Segments from `boundary` on, buckets within `span`. Raises `SpeedSilent`, soon."""
+
+    @abstractmethod
+    async def state(self) -> SpeedReading:
+        """Generation, progress and lease alone. Raises `SpeedSilent`, soon."""
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a record lies in the log."""
+
+    partition: int
+    offset: int
+
+
+class EventLog(ABC):
+    """The logs of all sources."""
+
+    @abstractmethod
+    def append(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> list[Position]:
+        """Write (key, value) records and wait until every replica in sync has them.
+
+        Blocks. Raises `LogSilent` if that is not confirmed in time, `LogRefuses` if it never will be.
+        """
+
+    @abstractmethod
+    def ends(self, topic: str) -> Mapping[int, int]:
+        """For each partition the offset of its next record. Blocks. Raises `LogSilent` or `LogRefuses`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Send what waits, and let go of the cluster."""

@@ -1,0 +1,97 @@
+"""Problem documents (RFC 9457): every error of the API, in one shape.
+
+{"type": "/problems#unknown-view", "title": ..., "status": 404, "detail": ...,
+ "instance": "/v1/views/edit", "field": "view", "value": "edit", "allowed": [...]}
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from core.errors import LambdaError
+from serving_layer.rendering import to_json
+
+__all__ = ["KINDS", "MEDIA_TYPE", "Problem", "problem_response"]
+
+MEDIA_TYPE = "application/problem+json"
+
+KINDS: dict[str, tuple[int, str, str]] = {
+    "unknown-view": (404, "There is no such view", "GET /v1/views lists what there is."),
+    "unknown-source": (404, "There is no such source", "The problem names the sources there are."),
+    "unknown-parameter": (400, "There is no such parameter", "The problem names the parameters there are."),
+    "repeated-parameter": (400, "A parameter is given twice", "Give each parameter once."),
+    "missing-key-part": (400, "A part of the key is missing", "Every part of a view's key must be given."),
+    "bad-key-part": (400, "A part of the key has the wrong type", "The problem says what is allowed."),
+    "bad-time": (400, "A time cannot be understood", "Times are ISO 8601 with a zone, dates, or epoch ms."),
+    "bad-range": (
+        400,
+        "The range of time cannot be answered",
+        "from lies before to, on edges of buckets.",
+    ),
+    "bad-every": (400, "The step of the series does not fit", "A step is a multiple of the view's bucket."),
+    "too-many-rows": (
+        400,
+        "The series would have too many rows",
+        "Ask for coarser steps or less time.",
+    ),
+    "index-unavailable": (
+        503,
+        "The batch view cannot be read",
+        "A file of the index is missing or damaged. Restore it, publish again, or roll back.",
+    ),
+    "admin-key-needed": (401, "An admin key is needed", "Send the key in the header X-Admin-Key."),
+    "bad-json": (400, "The body is not JSON", "Send one event, or an array of events, as JSON in UTF-8."),
+    "too-large": (413, "The body is too large", "Send fewer events at once."),
+    "events-refused": (
+        422,
+        "Events break the contract",
+        "Nothing was written; the problem names every fault.",
+    ),
+    "log-unusable": (409, "The topic cannot be a log", "The problem names the reason and the way out."),
+    "log-unavailable": (
+        503,
+        "Kafka did not confirm",
+        "Send the same events again: event_id makes a repetition harmless.",
+    ),
+    "invalid-request": (422, "The request is not valid", "The problem names every fault."),
+    "not-found": (404, "There is nothing here", "GET / lists what there is."),
+    "method-not-allowed": (405, "The method is not allowed here", "The header Allow names those that are."),
+    "http-error": (400, "The request cannot be answered", "The detail says why."),
+    "internal-error": (500, "The server failed", "This is a bug: the log of the API has the details."),
+}
+
+
+class Problem(LambdaError):
+    """An answer that is a problem document; `extensions` are its further members."""
+
+    def __init__(
+        self, kind: str, detail: str, *, headers: Mapping[str, str] | None = None, **extensions: Any
+    ) -> None:
+        super().__init__(detail)
+        self.kind, self.detail, self.extensions = kind, detail, extensions
+        self.headers = dict(headers or {})
+
+    @property
+    def status(self) -> int:
+        return KINDS[self.kind][0]
+
+    @classmethod
+    def of_field(cls, kind: str, field: str, value: object, allowed: object, detail: str = "") -> "Problem":
+        """A fault of one parameter: what it is called, what it was, what it may be."""
+        text = detail or f"{field} is {value!r}; allowed: {allowed}"
+        return cls(kind, text, field=field, value=value, allowed=allowed)
+
+
+def problem_response(problem: Problem, path: str, status: int | None = None) -> Response:
+    """The document as a response; `path` becomes its `instance`."""
+    usual, title, _ = KINDS[problem.kind]
+    document = {
+        "type": f"/problems#{problem.kind}",
+        "title": title,
+        "status": status or usual,
+        "detail": problem.detail,
+        "instance": path,
+        **problem.extensions,
+    }
+    return Response(to_json(document), status or usual, problem.headers, MEDIA_TYPE)

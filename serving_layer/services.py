@@ -1,0 +1,70 @@
+"""What an API process works with, and the one place where its clients are made."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from conf.clients import kafka_options, redis_options
+from conf.keys import admin_key
+from conf.settings import Settings
+from core.application import Application
+from core.folders import Folders
+from core.layout import Layout
+from core.logs import Logger, get_logger
+from serving_layer.asking import Desk
+from serving_layer.kafka_log import KafkaEventLog
+from serving_layer.metrics import Metrics
+from serving_layer.pipes import Address, Pipe
+from serving_layer.ports import EventLog
+from serving_layer.snapshots import Watch
+from serving_layer.speed_state import RedisSpeedStore
+from serving_layer.status import Status
+
+__all__ = ["Services", "build"]
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything the routes need, by source. `pipe` and `watches` are what has to be started and stopped."""
+
+    application: Application
+    desks: Mapping[str, Desk]
+    statuses: Mapping[str, Status]
+    log: EventLog
+    admin_key: str
+    metrics: Metrics = field(default_factory=Metrics)
+    clock: Callable[[], float] = time.time
+    pipe: Pipe | None = None
+    watches: Sequence[Watch] = ()
+
+    async def start(self) -> None:
+        for watch in self.watches:
+            watch.start()
+        if self.pipe:
+            await self.pipe.start()
+
+    async def stop(self) -> None:
+        for watch in self.watches:
+            watch.stop()
+        if self.pipe:
+            await self.pipe.stop()
+        self.log.close()
+
+
+def build(settings: Settings, logger: Logger | None = None) -> Services:
+    """The services of a real process. Connects to nothing yet.
+
+    Raises SettingsError, DefinitionError or ContractError.
+    """
+    logger = logger or get_logger("api")
+    application = Application.load(settings.application, settings.contracts_dir)
+    pipe = Pipe(Address.of(settings.redis_address, redis_options(settings)), logger)
+    log, desks, statuses, watches = KafkaEventLog(kafka_options(settings)), {}, {}, []
+    for name, bound in application.sources.items():
+        semantics, folders = bound.semantics(settings.dedupe_window), Folders(settings.data_dir, name)
+        watch = Watch(folders, semantics, logger.bind(source=name))
+        store = RedisSpeedStore(Layout(settings.namespace, name), pipe, semantics)
+        desks[name] = Desk(bound, semantics, watch, store)
+        statuses[name] = Status(desks[name], folders, log, time.time)
+        watches.append(watch)
+    return Services(application, desks, statuses, log, admin_key(settings), pipe=pipe, watches=tuple(watches))

@@ -1,0 +1,95 @@
+"""Which publish a request uses: a thread watches the pointer log, opens a new version, then swaps it in."""
+
+import asyncio
+import threading
+
+from core.errors import LambdaError
+from core.folders import Folders
+from core.logs import Logger
+from core.manifest import Manifest, Pointer
+from serving_layer.index import LmdbIndex
+from serving_layer.ports import IndexBroken, Snapshot, Versions
+
+__all__ = ["Watch"]
+
+POLL = 0.2
+
+
+class Watch(Versions):
+    """The publishes of one source, from its folders. `semantics` is what this process's definitions mean.
+
+    A version whose index cannot be opened is tried again at each poll. Until it opens, the version before it
+    stays in use, which is as right as ever; without one, questions are refused.
+    """
+
+    def __init__(self, folders: Folders, semantics: str, log: Logger, verify: bool = True) -> None:
+        self._folders, self._semantics, self._log, self._verify = folders, semantics, log, verify
+        self._publications = folders.publications()
+        self._snapshot: Snapshot | None = None
+        self._trouble: IndexBroken | None = None
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Read the pointer once, then keep watching it in a thread."""
+        self.look()
+        self._thread = threading.Thread(target=self._run, name=f"watch-{self._folders.source}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        if self._thread:
+            self._thread.join()
+
+    def current(self) -> Snapshot:
+        if self._snapshot is None:
+            raise self._trouble or IndexBroken("the pointer log was not read yet: ask again")
+        return self._snapshot
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the newest version is not in use, if it is not."""
+        return str(self._trouble) if self._trouble else None
+
+    async def renew(self) -> Snapshot:
+        await asyncio.to_thread(self.look)
+        return self.current()
+
+    def look(self) -> None:
+        """Swap in what the newest pointer names, if it is another than the one in use."""
+        with self._lock:
+            try:
+                self._swap()
+            except (LambdaError, OSError, ValueError, KeyError, TypeError) as error:
+                self._fail(error)
+
+    def _run(self) -> None:
+        while not self._stop.wait(POLL):
+            self.look()
+
+    def _swap(self) -> None:
+        known = self._snapshot.pointer.number if self._snapshot and self._snapshot.pointer else 0
+        # a listing of the folder at each poll would grow with its age
+        newest = (self._publications.pointers.following(known) or [known])[-1]
+        if self._snapshot is None or newest != known:
+            self._snapshot = self._open(self._publications.pointer(newest)) if newest else Snapshot()
+            self._log.info("version_in_use", pointer=newest, boundary=self._snapshot.boundary)
+        self._trouble = None
+
+    def _open(self, pointer: Pointer) -> Snapshot:
+        manifest = self._publications.manifest(pointer.version)
+        if manifest.semantics != self._semantics:
+            note = f"version {manifest.version} was made by other definitions: its next publish will be used"
+            return Snapshot(pointer, notes=(note,))
+        return Snapshot(pointer, manifest, self._index(manifest))
+
+    def _index(self, manifest: Manifest) -> LmdbIndex:
+        index = LmdbIndex(self._folders.index(manifest.version), manifest)
+        if self._verify:
+            index.verify()
+        return index
+
+    def _fail(self, error: Exception) -> None:
+        if str(error) != self.trouble:
+            self._log.error("version_unusable", reason=str(error))
+        self._trouble = error if isinstance(error, IndexBroken) else IndexBroken(str(error))
