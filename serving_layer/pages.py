@@ -1,4 +1,4 @@
-"""Pages for people: what this is, and a curl line for each view. Plain HTML, nothing loaded from elsewhere."""
+"""Pages for people: what this is, and a curl line for each view. Plain HTML; nothing comes from elsewhere."""
 
 import json
 from html import escape
@@ -33,8 +33,8 @@ async def home(request: Request) -> HTMLResponse:
     ]
     return _page(
         "Lambda platform",
-        "<p>Views are defined once, recomputed by Spark, kept fresh in Redis, and merged here. An answer shows "
-        "what each layer contributed, the boundary between them, <code>as_of</code>, and whether it is "
+        "<p>Views are defined once, recomputed by Spark, kept fresh in Redis, and merged here. An answer "
+        "shows what each layer contributed, the boundary between them, <code>as_of</code>, and whether it is "
         f"<code>complete</code>.</p><p>{' · '.join(map(_link, _PLACES))}</p>{''.join(views)}",
     )  # fmt: skip
 
