@@ -1,0 +1,142 @@
+"""All that outlives a process: the log, the registry, the archive, Redis, the checkpoints, the clock."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core import Count, Source, Sum, View
+from core.cuts import CutRegistry, Offsets
+from core.entries import EntryLog
+from core.errors import EntryTaken
+from core.manifest import Publications
+from core.measures import Partial
+from tests.model.redis import Redis
+
+SOURCE = Source("things", contract="things")
+VIEW = View("by_key", SOURCE, key=("k",), measures={"n": Count(), "total": Sum("amount")}).compile(
+    {"event_id": "string", "event_time": "timestamp", "k": "string", "amount": "long"}
+)
+SHARDS = 2
+WINDOW = 100  # segments; the machine sends no copy later than that
+
+Field = tuple[str, int]  # key text and bucket
+Range = tuple[dict[int, int], dict[int, int]]
+
+
+@dataclass(frozen=True)
+class Record:
+    partition: int
+    offset: int
+    at: int
+    event_id: str
+    key: str
+    bucket: int
+    amount: int
+    valid: bool = True
+
+    @property
+    def position(self) -> tuple[int, int]:
+        return self.partition, self.offset
+
+    @property
+    def field(self) -> Field:
+        return VIEW.key_of({"k": self.key}), self.bucket
+
+    def partial(self, semantics: int) -> Partial:
+        """What the event adds; a changed definition counts the amount another time."""
+        return VIEW.lift({"n": 1, "total": self.amount * semantics})
+
+
+class MemoryEntries(EntryLog):
+    """An entry log without a disk: a few hundred schedules need no fsync."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("memory"))
+        self.entries: dict[int, dict[str, Any]] = {}
+
+    def append(self, number: int, entry: Mapping[str, Any]) -> None:
+        if number in self.entries:
+            raise EntryTaken(f"entry {number} exists")
+        self.entries[number] = dict(entry)
+
+    def read(self, number: int) -> dict[str, Any]:
+        return dict(self.entries[number])
+
+    def numbers(self) -> list[int]:
+        return sorted(self.entries)
+
+    def following(self, number: int) -> list[int]:
+        return [found for found in self.numbers() if found > number]
+
+
+@dataclass
+class Checkpoint:
+    """What Spark keeps of a stream: ranges that were planned, and the last micro-batch that was committed."""
+
+    start: dict[int, int]
+    planned: dict[int, Range] = field(default_factory=dict)
+    committed: int = -1
+
+    @property
+    def next(self) -> int:
+        return self.committed + 1
+
+    @property
+    def end(self) -> dict[int, int]:
+        return dict(self.planned[self.committed][1]) if self.planned and self.committed >= 0 else self.start
+
+
+class World:
+    def __init__(self, publications: type[Publications] = Publications) -> None:
+        self.now = 0
+        self.semantics = 1
+        self.log: list[list[Record]] = [[], []]
+        self.cuts = CutRegistry(MemoryEntries())
+        self.publications = publications(MemoryEntries(), MemoryEntries())
+        self.archive: list[tuple[Range, list[Record]]] = []
+        self.tables: dict[int, dict[Field, Partial]] = {}
+        self.redis = Redis()
+        self.checkpoints: dict[str, Checkpoint] = {}
+        self.cut_times: dict[int, int] = {}
+
+    def send(self, partition: int, event_id: str, key: str, bucket: int, amount: int, valid: bool) -> Record:
+        """Append a record; its time lies before every later reading of the clock."""
+        place = self.log[partition]
+        record = Record(partition, len(place), self.now, event_id, key, bucket, amount, valid)
+        place.append(record)
+        self.now += 1
+        return record
+
+    def ends(self) -> dict[int, int]:
+        return {partition: len(records) for partition, records in enumerate(self.log)}
+
+    def read(self, start: Offsets, end: Offsets) -> Iterator[Record]:
+        for partition, last in end.items():
+            yield from self.log[partition][start.get(partition, 0) : last]
+
+    def archived(self) -> dict[int, int]:
+        return dict(self.archive[-1][0][1]) if self.archive else {}
+
+    def after(self, start: Offsets, appetite: int) -> dict[int, int]:
+        """Where a read of at most `appetite` records for each partition ends."""
+        return {p: min(end, start.get(p, 0) + appetite) for p, end in self.ends().items()}
+
+    def truth(self, semantics: int, before: float = float("inf")) -> "Counter[tuple[str, int, str]]":
+        """The oracle: the first valid copy of each event sent before a time, counted plainly."""
+        found: Counter[tuple[str, int, str]] = Counter()
+        seen: set[str] = set()
+        for record in sorted((r for records in self.log for r in records), key=lambda r: r.at):
+            if record.valid and record.at < before and record.event_id not in seen:
+                seen.add(record.event_id)
+                found[(*record.field, "n")] += 1
+                found[(*record.field, "total")] += record.amount * semantics
+        return found
+
+
+def fold(partials: Iterator[tuple[Field, Partial]]) -> dict[Field, Partial]:
+    found: dict[Field, Partial] = {}
+    for place, partial in partials:
+        found[place] = VIEW.merge(found.get(place, VIEW.zero), partial)
+    return found

@@ -1,0 +1,105 @@
+"""The hand-off under any schedule: crashes at every step, late publishers, lost state, new definitions.
+
+What is asserted of every answer that calls itself complete: it holds each event sent before `as_of` once, and
+nothing that was never sent. And once everything is let run to its end, answers are complete and exact.
+`pytest tests/unit/test_model.py --hypothesis-profile=soak` (or LAMBDA_MODEL_EXAMPLES=20000) runs many more.
+"""
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.model.platform import Parts, Platform
+
+which = st.integers(0, 1)
+appetite = st.sampled_from([1, 2, 1000])
+
+
+class Schedules(RuleBasedStateMachine):
+    parts = Parts()
+
+    @initialize()
+    def start(self) -> None:
+        self.platform = Platform(self.parts)
+
+    @rule(
+        places=st.lists(st.integers(0, 2), min_size=1, max_size=3),
+        key=st.sampled_from("ab"),
+        bucket=st.sampled_from([0, 3600]),
+        amount=st.integers(1, 9),
+        valid=st.sampled_from([True, True, True, False]),
+    )
+    def send(self, places: list[int], key: str, bucket: int, amount: int, valid: bool) -> None:
+        for partition in places:
+            self.platform.send(partition, key, bucket, amount, valid)
+
+    @precondition(lambda self: self.platform.sent)
+    @rule(data=st.data())
+    def send_a_copy(self, data: Any) -> None:
+        sent = [record for records in self.platform.world.log for record in records]
+        self.platform.send_again(data.draw(st.sampled_from(sent)))
+
+    @rule(appetite=appetite, rounds=st.integers(1, 3))
+    def run_the_speed_job(self, appetite: int, rounds: int) -> None:
+        self.platform.run_speed(appetite, rounds)
+
+    @rule(appetite=appetite, count=st.integers(1, 12))
+    def let_the_speed_job_stand_still(self, appetite: int, count: int) -> None:
+        self.platform.step_speed(count, appetite)
+
+    @rule(appetite=appetite, count=st.integers(1, 12))
+    def kill_the_speed_job_on_its_way(self, appetite: int, count: int) -> None:
+        self.platform.step_speed(count, appetite)
+        self.platform.kill_speed()
+
+    @rule(appetite=appetite)
+    def publish(self, appetite: int) -> None:
+        self.platform.publish(appetite)
+
+    @rule(which=which, count=st.integers(1, 5), appetite=appetite)
+    def let_a_publisher_stand_still(self, which: int, count: int, appetite: int) -> None:
+        self.platform.step_batch(which, count, appetite)
+
+    @rule()
+    def ask(self) -> None:
+        self.platform.ask()
+
+    @rule(which=which, count=st.integers(1, 4))
+    def let_a_query_stand_still(self, which: int, count: int) -> None:
+        self.platform.step_query(which, count)
+
+    @rule()
+    def let_all_come_to_rest(self) -> None:
+        self.platform.rest()
+
+    @rule(data=st.data())
+    def misfortune(self, data: Any) -> None:
+        platform, world = self.platform, self.platform.world
+        happenings = {
+            "leases expire": platform.expire_leases,
+            "an archiver goes on": lambda: platform.archive(data.draw(appetite)),
+            "a publisher dies": lambda: platform.kill_batch(data.draw(which)),
+            "the plan is torn": platform.tear_checkpoint,
+            "old generations go": platform.remove_old_generations,
+        }
+        if len(world.log) < 3:
+            happenings["a partition is added"] = lambda: world.log.append([])
+        if world.redis.writing in world.redis.shards:
+            happenings["a shard is saved"] = lambda: platform.save_shard(data.draw(which))
+        if world.redis.snapshots:
+            last = len(world.redis.snapshots) - 1
+            happenings["a shard rewinds"] = lambda: platform.rewind_shard(data.draw(st.integers(0, last)))
+        if world.tables:
+            happenings["a roll-back"] = lambda: platform.roll_back(data.draw(st.integers(0, 5)))
+        if world.semantics < 3:
+            happenings["definitions change"] = platform.change_definitions
+            happenings["an old checkpoint"] = lambda: platform.tear_checkpoint(1)
+        happenings[data.draw(st.sampled_from(sorted(happenings)))]()
+
+    @invariant()
+    def what_always_holds(self) -> None:
+        self.platform.check()
+
+
+TestSchedules = Schedules.TestCase
