@@ -78,7 +78,9 @@ class DecodeStep:
             for piece in _by_partition(batches):
                 began = time.perf_counter()
                 segments, rows = self._counted(piece, notes)
-                columns = [pa.array([row[p] for row in rows], schema.field(n + 2).type) for n, p in enumerate(places)]
+                columns = [
+                    pa.array([row[p] for row in rows], schema.field(n + 2).type) for n, p in enumerate(places)
+                ]
                 arrays = [pa.array(segments, pa.int64()), pa.nulls(len(rows), pa.string()), *columns]
                 notes.add(decode_seconds=time.perf_counter() - began)
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -96,7 +98,9 @@ class DecodeStep:
         valid = [place for place, row in enumerate(decoded) if row.reason is None]
         copies = self._copies(decoded, valid, segments, partition, offsets.tolist())
         kept = [place for place in valid if place not in copies and segments[place] >= self.count_from]
-        notes.add(records=len(decoded), refused=len(decoded) - len(valid), duplicates=len(copies), counted=len(kept))
+        notes.add(
+            records=len(decoded), refused=len(decoded) - len(valid), duplicates=len(copies), counted=len(kept)
+        )
         return [segments[place] for place in kept], [decoded[place].values for place in kept]
 
     def _copies(

@@ -52,7 +52,13 @@ def _kind(error: RedisError) -> str | None:
     if _LOST in text:
         return "lost"
     if isinstance(error, ResponseError):
-        return "full" if "OOM" in text else "away" if text.startswith(("LOADING", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN")) else None
+        return (
+            "full"
+            if "OOM" in text
+            else "away"
+            if text.startswith(("LOADING", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN"))
+            else None
+        )
     return "away" if isinstance(error, Unreachable | Unanswered) else None
 
 

@@ -76,7 +76,9 @@ def _tables(batches: Iterator[pa.RecordBatch], notes: Notes) -> Iterator[pa.Tabl
 
 def _fold_view(number: int, view: ViewPlan, rows: pa.Table, shards: int) -> pa.RecordBatch:
     keys = _array(rows, view.key).dictionary_encode()
-    codes, segments, buckets = (_numpy(a) for a in (keys.indices, _array(rows, SEGMENT), _array(rows, view.bucket)))
+    codes, segments, buckets = (
+        _numpy(a) for a in (keys.indices, _array(rows, SEGMENT), _array(rows, view.bucket))
+    )
     order = np.lexsort((buckets, segments, codes))
     firsts, groups = _groups(order, codes, segments, buckets)
     columns = [

@@ -56,7 +56,9 @@ def fold(measure: Measure, inputs: pa.Array, groups: Groups) -> list[Column]:
 def _one_by_one(measure: Measure, inputs: pa.Array, groups: Groups) -> list[Column]:
     lifted = [measure.lift(value) for value in inputs.to_pylist()]
     partials = [measure.merge_all(lifted[start:end]) for start, end in groups.slices()]
-    return [values(slot, column) for slot, column in zip(measure.slots, zip(*partials, strict=True), strict=True)]
+    return [
+        values(slot, column) for slot, column in zip(measure.slots, zip(*partials, strict=True), strict=True)
+    ]
 
 
 def _is_plain(inputs: pa.Array) -> bool:

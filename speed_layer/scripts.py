@@ -13,7 +13,7 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import NoScriptError
 
-__all__ = ["MARK", "PUT", "REPLACE", "STAMP", "run", "unpacked"]
+__all__ = ["DROP", "MARK", "PUT", "REPLACE", "STAMP", "run", "unpacked"]
 
 # ARGV 1 and 2: the preceding micro-batch and this one, as decimal text
 _FENCE = """
@@ -92,6 +92,20 @@ return found
 """
 )
 
+# KEYS: touched, field hashes. ARGV: 1 floor, 2 length of the names' common head
+# Deletes the fields of segments below the floor, and only then the hashes' names from the list.
+DROP = """
+local floor, head, names = tonumber(ARGV[1]), tonumber(ARGV[2]) + 1, {}
+for i = 2, #KEYS do
+  names[#names + 1] = string.sub(KEYS[i], head)
+  for _, field in ipairs(redis.call('HKEYS', KEYS[i])) do
+    if tonumber(string.match(field, '^%d+')) < floor then redis.call('HDEL', KEYS[i], field) end
+  end
+end
+redis.call('SREM', KEYS[1], unpack(names))
+return 0
+"""
+
 # KEYS: stamp
 STAMP = _FENCE + "redis.call('HSET', KEYS[1], 'batch', ARGV[2]) return 0"
 
@@ -130,8 +144,6 @@ def unpacked(items: Iterable[bytes | int]) -> bytes:
     parts, count = [b""], 0
     for item in items:
         count += 1
-        parts.append(
-            _INT.pack(0xCE, item) if isinstance(item, int) else _TEXT.pack(0xDB, len(item)) + item
-        )
+        parts.append(_INT.pack(0xCE, item) if isinstance(item, int) else _TEXT.pack(0xDB, len(item)) + item)
     parts[0] = _LIST.pack(0xDD, count)
     return b"".join(parts)

@@ -1,0 +1,125 @@
+"""Once a second: does Redis still hold what was written, up to when is nothing missing, and who says so."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Thread
+
+from core.cuts import reaches
+from core.errors import SourceUnusable, StateLost
+from core.handoff import Lease, Progress, as_of
+from core.logs import Logger
+from speed_layer.faults import RedisAway, RedisFull
+from speed_layer.janitor import Janitor
+from speed_layer.log import Log
+from speed_layer.micro_batches import MicroBatches
+from speed_layer.state import SpeedState
+
+__all__ = ["Heartbeat", "require_stamps"]
+
+_SECONDS = 1.0
+
+
+def require_stamps(stamps: Sequence[int | None], batch: int) -> None:
+    """Raises `StateLost` unless every shard holds micro-batch `batch` or a newer one."""
+    behind = {shard: held for shard, held in enumerate(stamps) if held is None or held < batch}
+    if behind:
+        raise StateLost(f"micro-batch {batch} was written, and these shards hold older ones: {behind}")
+
+
+@dataclass
+class Heartbeat:
+    """Of one generation, from `start` to `close`. `failure` is why it ended before."""
+
+    batches: MicroBatches
+    state: SpeedState
+    source: Log
+    log: Logger
+    janitor: Janitor
+    target: dict[int, int]
+    window: int
+    clock: Callable[[], float] = time.time
+    failure: Exception | None = None
+    _as_of: float | None = None
+    _run_id: str | None = None
+    _threads: list[Thread] = field(default_factory=list)
+    _closed: bool = False
+
+    def start(self) -> None:
+        for work in (self.beat, self.clean):
+            thread = Thread(target=self._repeat, args=(work,), name=work.__name__, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self) -> None:
+        self._closed = True
+        for thread in self._threads:
+            thread.join(10)
+
+    def _repeat(self, work: Callable[[], None]) -> None:
+        while not self._closed and self.failure is None:
+            began = time.monotonic()
+            try:
+                work()
+            except (RedisAway, RedisFull, SourceUnusable) as error:
+                self.log.warning("heartbeat_failed", what=work.__name__, reason=str(error))
+            except Exception as error:  # noqa: BLE001  raised again in the main thread
+                self.failure = error
+            self.batches.stop.wait(max(0.05, began + _SECONDS - time.monotonic()))
+
+    def beat(self) -> None:
+        """One heartbeat. Raises `StateLost` or `StartOver` if this generation cannot go on."""
+        progress = self.batches.progress
+        require_stamps(self.state.stamps(self.batches.generation), progress.batch)
+        self._notice_restart()
+        self._renew(progress)
+        self._perhaps_use()
+        self._maintain()
+
+    def _notice_restart(self) -> None:
+        run_id = self.state.run_id()
+        if self._run_id not in (None, run_id):
+            self.log.warning("redis_restarted", consequence="it holds all that was written: going on")
+        self._run_id = run_id
+
+    def _renew(self, checked: Progress) -> None:
+        """Vouch for what was written when the stamps were checked; of newer micro-batches nothing is said yet."""
+        try:
+            self._as_of = self._measure()
+        except SourceUnusable as error:
+            self.log.warning("log_unreachable", reason=str(error), consequence="as_of stands still")
+        if self._as_of is not None:
+            lease = Lease(checked.batch, self._as_of, self.clock())
+            self.state.renew(self.batches.generation.id, lease)
+
+    def _measure(self) -> float | None:
+        """The time is taken before the log's ends, for what comes between must not count as known."""
+        checked_at = self.clock()
+        ends = self.source.ends()
+        consumed = self.batches.progress.end
+        behind = {p: consumed.get(p, 0) for p, end in ends.items() if end > consumed.get(p, 0)}
+        oldest = self.source.times(behind)
+        if set(oldest) != set(behind):
+            return self._as_of
+        return as_of(checked_at, ends, consumed, oldest)
+
+    def _perhaps_use(self) -> None:
+        generation = self.batches.generation.id
+        if self.state.current() != generation and reaches(self.batches.progress.end, self.target):
+            self.state.use(generation)
+            self.log.info("generation_in_use", reason="it has caught up")
+
+    def _maintain(self) -> None:
+        if self.batches.lock.acquire(blocking=False):
+            try:
+                self.batches.maintain()
+            finally:
+                self.batches.lock.release()
+
+    def clean(self) -> None:
+        """One round of deleting."""
+        generation = self.batches.generation
+        self.janitor.drop_segments(generation, self.batches.progress.floor)
+        self.janitor.drop_marks(generation, self.window, self.batches.segment())
+        if self.state.current() == generation.id:
+            self.janitor.drop_generations(generation.id)

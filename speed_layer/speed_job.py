@@ -1,0 +1,266 @@
+"""The life of the speed job: a generation is resumed or begun, written until it cannot go on, and followed by another."""
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TypeVar
+from uuid import uuid4
+
+from py4j.protocol import Py4JError
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming.query import StreamingQuery
+
+from conf.settings import Settings, SettingsError
+from core.application import BoundSource
+from core.cuts import reaches
+from core.errors import FormatRefused, SourceUnusable, StateLost
+from core.folders import Folders
+from core.handoff import Generation, Progress, check_same_log
+from core.layout import Layout
+from core.logs import Logger
+from speed_layer.checkpoint import Checkpoint
+from speed_layer.clients import RedisAddress
+from speed_layer.faults import RedisAway, RedisFull, StartOver
+from speed_layer.generations import Found, Wanted, beginning, objection, usable
+from speed_layer.heartbeat import Heartbeat
+from speed_layer.janitor import Janitor
+from speed_layer.log import Log
+from speed_layer.micro_batches import MicroBatches, Stopped
+from speed_layer.pipeline import Pipeline
+from speed_layer.plan import Plan
+from speed_layer.session import start_query
+from speed_layer.state import SpeedState
+
+__all__ = ["SpeedJob"]
+
+_Answer = TypeVar("_Answer")
+_LOOK = 0.1  # seconds between two looks at the query
+_SHORT_LIFE = 10.0
+
+
+@dataclass
+class SpeedJob:
+    """Writes the speed state of one source until it is stopped, or has caught up if that is all it is for."""
+
+    spark: SparkSession
+    settings: Settings
+    bound: BoundSource
+    source: Log
+    redis: RedisAddress
+    log: Logger
+    stop: Event = field(default_factory=Event)
+    until_caught_up: bool = False
+    clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        name = self.bound.source.name
+        self.folders = Folders(self.settings.data_dir, name)
+        self.layout = Layout(self.settings.namespace, name)
+        self.state = SpeedState(self.redis.connect(), self.layout)
+        self.cuts, self.publications = self.folders.cuts(), self.folders.publications()
+        self.janitor = Janitor(self.state, self.folders.checkpoint("x").parent, self.log)
+        self._condemned: dict[str, str] = {}
+
+    def run(self) -> None:
+        """Raises `LambdaError` for what only an operator can mend."""
+        self._patiently(self._require_noeviction)
+        while not self.stop.is_set():
+            began = self.clock()
+            generation, progress, target = self._patiently(self._open)
+            try:
+                return self._stream(generation, progress, target)
+            except (StartOver, StateLost) as error:
+                self._condemned[generation.id] = str(error)
+                self.log.warning("generation_ended", generation=generation.id, reason=str(error))
+            if self.clock() - began < _SHORT_LIFE:
+                self.stop.wait(1.0)
+
+    def _require_noeviction(self) -> None:
+        policy = self.state.eviction()
+        if policy != "noeviction":
+            raise SettingsError(
+                "maxmemory-policy of Redis",
+                policy,
+                "must be noeviction, for any other drops parts of the speed state unseen",
+            )
+
+    def _patiently(self, ask: Callable[[], _Answer]) -> _Answer:
+        """`ask`, until Redis and Kafka answer."""
+        wait = 0.25
+        while True:
+            try:
+                return ask()
+            except (RedisAway, RedisFull, SourceUnusable) as error:
+                if isinstance(error, SourceUnusable) and "compaction" in str(error):
+                    raise
+                self.log.warning("waiting", reason=str(error))
+            if self.stop.wait(wait):
+                raise Stopped("before the start")
+            wait = min(wait * 2, 5.0)
+
+    def _open(self) -> tuple[Generation, Progress, dict[int, int]]:
+        """The generation to write, where it stands, and the log's end now."""
+        wanted, target = self._wanted(), self.source.ends()
+        resumed = self._resume(wanted)
+        generation, progress = resumed or self._begin(wanted)
+        return generation, progress, target
+
+    def _wanted(self) -> Wanted:
+        identity, manifest = self.source.identity(), self.publications.resolve()
+        if manifest is not None:
+            archived = (manifest.cluster_id, manifest.topic_id)
+            check_same_log(archived, (identity.cluster, identity.topic_id), identity.topic)
+        return Wanted(
+            source=self.bound.source.name,
+            semantics=self.bound.semantics(self.settings.dedupe_window),
+            shards=self.settings.shards,
+            window=self.settings.dedupe_window,
+            log=identity,
+            boundary=manifest.boundary if manifest else 0,
+        )
+
+    def _resume(self, wanted: Wanted) -> tuple[Generation, Progress] | None:
+        writing = self.state.writing()
+        if writing is None:
+            return None
+        try:
+            reason = self._condemned.get(writing) or self._objection(wanted, writing)
+        except FormatRefused as error:
+            reason = str(error)
+        if reason:
+            self.log.info("generation_not_resumed", generation=writing, reason=reason)
+            return None
+        meta, progress = self.state.meta(writing), self.state.progress(writing)
+        if meta is None or progress is None:
+            return None
+        self.log.info(
+            "generation_resumed", generation=writing, batch=progress.batch, start_cut=meta.start_cut
+        )
+        return meta, progress
+
+    def _objection(self, wanted: Wanted, generation: str) -> str | None:
+        meta, progress = self.state.meta(generation), self.state.progress(generation)
+        if meta is None or progress is None:
+            return "Redis lost what it was and how far it had come"
+        checkpoint = self._checkpoint(generation)
+        try:
+            end = checkpoint.end(progress.batch) if progress.batch >= 0 else None
+        except StateLost as error:
+            return str(error)
+        stamps = self.state.stamps(meta)
+        found = Found(meta, progress, stamps, checkpoint.newest(), checkpoint.committed(), end)
+        return objection(wanted, found, len(self.cuts.all()))
+
+    def _begin(self, wanted: Wanted) -> tuple[Generation, Progress]:
+        generation, progress = beginning(wanted, uuid4().hex[:12], self.cuts.all(), self.source.begins())
+        self.state.begin(generation, progress)
+        self.log.info(
+            "generation_begun",
+            generation=generation.id,
+            start_cut=generation.start_cut,
+            reads_from=dict(progress.end),
+            lost=progress.lost,
+        )
+        if not self._current_is_usable(wanted):
+            self.state.use(generation.id)
+        return generation, progress
+
+    def _current_is_usable(self, wanted: Wanted) -> bool:
+        current = self.state.current()
+        if current is None:
+            return False
+        try:
+            meta, progress = self.state.meta(current), self.state.progress(current)
+        except FormatRefused:
+            return False
+        return usable(meta, progress, self.state.stamps(meta) if meta else (), wanted.semantics)
+
+    def _checkpoint(self, generation: str) -> Checkpoint:
+        return Checkpoint(self.folders.checkpoint(generation), self.bound.source.topic)
+
+    def _stream(self, generation: Generation, progress: Progress, target: dict[int, int]) -> None:
+        """Write one generation; returns when the job is to end, raises when the generation is at its end."""
+        log = self.log.bind(generation=generation.id)
+        batches = self._batches(generation, progress, log)
+        heartbeat = Heartbeat(
+            batches, self.state, self.source, log, self.janitor, target, self.settings.dedupe_window
+        )
+        with ExitStack() as stack:
+            heartbeat.start()
+            stack.callback(heartbeat.close)
+            query = start_query(
+                self.spark,
+                self.settings,
+                self.bound.source.topic,
+                progress.end,
+                self.folders.checkpoint(generation.id),
+                batches,
+            )
+            stack.callback(_stop, query)
+            self._watch(query, batches, heartbeat, target)
+        self._release(generation)
+
+    def _batches(self, generation: Generation, progress: Progress, log: Logger) -> MicroBatches:
+        pipeline = Pipeline(
+            self.bound,
+            Plan.of(self.bound.views),
+            self.redis,
+            self.layout,
+            generation.id,
+            generation.shards,
+            self.settings.dedupe_window,
+            self.spark.sparkContext.defaultParallelism,
+        )
+        return MicroBatches(
+            generation,
+            progress,
+            self.state,
+            pipeline,
+            self._checkpoint(generation.id),
+            self.cuts,
+            self.publications,
+            self.settings.cut_interval,
+            log,
+            self.stop,
+        )
+
+    def _watch(
+        self, query: StreamingQuery, batches: MicroBatches, heartbeat: Heartbeat, target: dict[int, int]
+    ) -> None:
+        while not self.stop.wait(_LOOK):
+            if heartbeat.failure is not None:
+                raise heartbeat.failure
+            if not query.isActive:
+                return self._ended(query, batches)
+            if self.until_caught_up and reaches(batches.progress.end, target):
+                return None
+        return None
+
+    def _ended(self, query: StreamingQuery, batches: MicroBatches) -> None:
+        """Why the query ended by itself."""
+        if isinstance(batches.failure, Stopped):
+            return
+        if batches.failure is not None:
+            raise batches.failure
+        error = query.exception()
+        text = str(error)
+        if "lost" in text and "failOnDataLoss" in text:
+            raise StartOver(f"the log dropped records that were not read yet: {text.splitlines()[0]}")
+        raise error or StreamingQueryException("the query ended without a reason")
+
+    def _release(self, generation: Generation) -> None:
+        try:
+            self.state.release(generation.id)
+        except (RedisAway, RedisFull) as error:
+            self.log.warning("lease_not_released", reason=str(error), consequence="it expires by itself")
+
+
+def _stop(query: StreamingQuery) -> None:
+    """A JVM that got the same signal may be gone already."""
+    try:
+        query.stop()
+    except (Py4JError, OSError, StreamingQueryException):
+        return
