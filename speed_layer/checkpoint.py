@@ -24,7 +24,7 @@ class Checkpoint:
         return _newest(self.folder / "commits")
 
     def end(self, batch: int) -> dict[int, int]:
-        """The offsets before which micro-batch `batch` ends; raises `StateLost` if the entry is torn or gone."""
+        """The offsets at which micro-batch `batch` ends; raises `StateLost` if the entry is torn or gone."""
         path = self.folder / "offsets" / str(batch)
         try:
             version, _, offsets = path.read_text().splitlines()[:3]

@@ -1,6 +1,7 @@
 """The first step: raw records in; valid events out, once each, with their segment."""
 
 import gc
+import itertools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -130,6 +131,6 @@ def _by_partition(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
     for batch in batches:
         partitions = batch.column("partition").to_numpy()
         edges = [0, *(np.flatnonzero(np.diff(partitions)) + 1).tolist(), len(partitions)]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in itertools.pairwise(edges):
             if end > start:
                 yield batch.slice(start, end - start)

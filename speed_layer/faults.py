@@ -36,7 +36,7 @@ _KINDS: dict[str, type[LambdaError]] = {"away": RedisAway, "full": RedisFull, "l
 
 @contextmanager
 def naming() -> Iterator[None]:
-    """Turns an error of Redis into `RedisAway`, `RedisFull` or `StateLost`, whose text survives a task's failure."""
+    """Names errors of Redis `RedisAway`, `RedisFull` or `StateLost`, with a text that outlives a task."""
     try:
         yield
     except RedisError as error:

@@ -1,4 +1,4 @@
-"""The fenced merge of partials into Redis: each field is written by a micro-batch once, however often it is tried."""
+"""The fenced merge into Redis: a micro-batch writes each field once, however often it is tried."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field

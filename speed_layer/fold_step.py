@@ -1,4 +1,4 @@
-"""The step between projection and shuffle: rows of events in, packed partials by view, key, segment and bucket out."""
+"""The step before the shuffle: rows of events in; packed partials by view, key, segment and bucket out."""
 
 import time
 from collections.abc import Iterator

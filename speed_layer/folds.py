@@ -28,7 +28,7 @@ _FIRST, _LAST = -(2**63), 2**63 - 1
 
 @dataclass(frozen=True)
 class Groups:
-    """Groups of neighbouring rows: group g is the rows from starts[g] to before the next start, or to `rows`."""
+    """Groups of neighbouring rows: group g begins at row starts[g]; the last one ends before row `rows`."""
 
     starts: _Longs
     rows: int
@@ -46,7 +46,7 @@ class Groups:
 
 
 def fold(measure: Measure, inputs: pa.Array, groups: Groups) -> list[Column]:
-    """One column for each slot of `measure`; `inputs` are in the order of the groups, at least one row each."""
+    """One column for each slot of `measure`; `inputs` are in the order of the groups, none of them empty."""
     special = _FOLDS.get(type(measure))
     if special is None or (type(measure) in _NUMERIC and not _is_plain(inputs)):
         return _one_by_one(measure, inputs, groups)
@@ -62,7 +62,7 @@ def _one_by_one(measure: Measure, inputs: pa.Array, groups: Groups) -> list[Colu
 
 
 def _is_plain(inputs: pa.Array) -> bool:
-    return pa.types.is_int64(inputs.type) or pa.types.is_float64(inputs.type)
+    return inputs.type in (pa.int64(), pa.float64())
 
 
 def _counts(inputs: pa.Array, groups: Groups) -> _Longs:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.cuts import Cut, Offsets, ZERO
+from core.cuts import ZERO, Cut, Offsets
 from core.handoff import Generation, Progress, window_start
 from core.topics import LogIdentity
 
@@ -24,8 +24,11 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """What a generation left behind. `planned` and `done` are the newest micro-batches of its checkpoint, -1 for
-    none, and `end` the offsets at which the newest committed one ends, None where the checkpoint does not say."""
+    """What a generation left behind.
+
+    `planned` and `done` are the newest micro-batches of its checkpoint, -1 for none, and `end` is where the
+    checkpoint says that micro-batch `progress.batch` ended.
+    """
 
     meta: Generation
     progress: Progress
@@ -39,17 +42,17 @@ def objection(wanted: Wanted, found: Found, cuts: int) -> str | None:
     """Why the generation that was found cannot go on; None if it can."""
     meta, progress = found.meta, found.progress
     identity = (meta.cluster_id, meta.topic_id) == (wanted.log.cluster, wanted.log.topic_id)
+    first = max(meta.start_cut, progress.floor)
+    spark = f"its checkpoint {found.done} done and {found.planned} planned"
     checks = {
         f"it was written by definitions {meta.semantics}, and these are {wanted.semantics}": (
             meta.semantics == wanted.semantics
         ),
         f"it has {meta.shards} shards, and LAMBDA_SHARDS is {wanted.shards}": meta.shards == wanted.shards,
         "it is of another log": identity,
-        f"it holds segments from {max(meta.start_cut, progress.floor)} on, and readers need {wanted.boundary}": (
-            max(meta.start_cut, progress.floor) <= wanted.boundary
-        ),
+        f"it holds segments from {first} on, and readers need {wanted.boundary}": first <= wanted.boundary,
         f"it knows {progress.cuts} cuts, and the registry has {cuts}": progress.cuts <= cuts,
-        f"Redis has micro-batch {progress.batch}, and its checkpoint {found.done} done, {found.planned} planned": (
+        f"Redis has micro-batch {progress.batch}, and {spark}": (
             found.done <= progress.batch <= found.planned <= progress.batch + 1
         ),
         "its checkpoint ends the newest micro-batch at other offsets": (

@@ -83,7 +83,7 @@ class Heartbeat:
         self._run_id = run_id
 
     def _renew(self, checked: Progress) -> None:
-        """Vouch for what was written when the stamps were checked; of newer micro-batches nothing is said yet."""
+        """Vouch for what was written when the stamps were checked; of newer micro-batches say nothing."""
         try:
             self._as_of = self._measure()
         except SourceUnusable as error:

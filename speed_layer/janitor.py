@@ -61,7 +61,7 @@ class Janitor:
         self._unmarked[generation.id] = max(first, needed)
 
     def drop_generations(self, used: str) -> None:
-        """Delete every generation that is neither read nor written, its checkpoint as well; once for each `used`."""
+        """Delete every generation that is neither read nor written; once for each `used`."""
         if self._alone == used:
             return
         kept = {self.state.current(), self.state.writing()}

@@ -34,7 +34,7 @@ class Log:
         raise NotImplementedError
 
     def times(self, offsets: Offsets) -> dict[int, float]:
-        """The log's time of the first record at or behind each offset, in seconds since 1970; absent if none came."""
+        """The time of the first record at or behind each offset, seconds since 1970; absent if none came."""
         raise NotImplementedError
 
 

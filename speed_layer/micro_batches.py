@@ -25,7 +25,7 @@ _LONGEST_WAIT = 5.0
 
 
 class Stopped(Exception):
-    """The process was told to stop while a micro-batch could not be written; it is replayed at the next start."""
+    """Told to stop while a micro-batch could not be written; the next start replays it."""
 
 
 def segments_of(cuts: Sequence[Cut], start: Offsets, end: Offsets) -> Segments:
@@ -118,7 +118,7 @@ class MicroBatches:
             raise StartOver(f"a cut was made behind {dict(consumed)}, which is written: {cuts[known:]}")
 
     def maintain(self) -> None:
-        """Between micro-batches, under the lock: follow cuts and publishes of others, and perhaps make a cut."""
+        """Between micro-batches, under the lock: follow others' cuts and publishes, perhaps make a cut."""
         cuts = self.cuts.all()
         if self.progress.batch >= 0:
             self._require_respect(cuts, self.progress.cuts, self.progress.end)

@@ -34,7 +34,7 @@ class Pipeline:
     def run(self, records: DataFrame, batch: int, segments: Segments, count_from: int) -> Notes:
         """Write `records` (value, partition, offset) into Redis as micro-batch `batch`.
 
-        Raises `RedisAway`, `RedisFull` or `StateLost`; what was written till then is written again, unchanged.
+        Raises `RedisAway`, `RedisFull` or `StateLost`; what was written may be written again.
         """
         decode = DecodeStep(
             self.bound.contract,
@@ -51,11 +51,11 @@ class Pipeline:
         write = WriteStep(self.redis, self.layout, self.generation, batch, self.plan.views)
         written = (
             records.select("value", "partition", "offset")
-            .mapInArrow(decode, decode.schema)  # type: ignore[arg-type]
+            .mapInArrow(decode, decode.schema)
             .selectExpr(*self.plan.select())
-            .mapInArrow(FoldStep(self.plan, self.shards), PARTIALS)  # type: ignore[arg-type]
+            .mapInArrow(FoldStep(self.plan, self.shards), PARTIALS)
             .repartitionById(self.tasks, "shard")
-            .mapInArrow(write, write.schema)  # type: ignore[arg-type]
+            .mapInArrow(write, write.schema)
         )
         try:
             return Notes.total(row.note for row in written.collect())

@@ -19,7 +19,7 @@ _COLUMN = re.compile(r"`([^`]+)`")
 
 @dataclass(frozen=True)
 class ViewPlan:
-    """The columns of one view: its key's text, bucket, condition (None: every event), and measures' inputs."""
+    """The columns of one view: its key's text, bucket, condition (None: all events), measures' inputs."""
 
     name: str
     width: int

@@ -32,7 +32,7 @@ local function older(value)
 end
 """
 
-# KEYS: stamp, touched, field hashes. ARGV: 3 id, 4 length of the names' common head, 5 [hash, field, value, ...]
+# KEYS: stamp, touched, field hashes. ARGV: 3 id, 4 length of the names' head, 5 [hash, field, value, ...]
 # Stores what is absent; answers [place, value, ...] for what an older micro-batch wrote. Touched comes first:
 # a script that fails keeps what it wrote, and a field that is in no list would never be dropped.
 PUT = (
@@ -57,7 +57,7 @@ return found
 """
 )
 
-# As PUT, for values that were merged with what PUT answered; stores each whose field an older micro-batch wrote.
+# As PUT, for values merged with what PUT answered; stores those whose field an older micro-batch wrote.
 REPLACE = (
     _FENCE
     + _OLDER

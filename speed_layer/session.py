@@ -40,7 +40,7 @@ def start_query(
     checkpoint: Path,
     each: Callable[[DataFrame, int], None],
 ) -> StreamingQuery:
-    """Reads the log from `start`, or from where the checkpoint stands; partitions added later from their beginning.
+    """Reads the log from `start`, or on from the checkpoint; partitions added later from their beginning.
 
     A task reads one partition: that is what makes copies of an event meet in one task, in order.
     """

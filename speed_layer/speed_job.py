@@ -1,4 +1,4 @@
-"""The life of the speed job: a generation is resumed or begun, written until it cannot go on, and followed by another."""
+"""The life of the speed job: one generation after the other, each written until it cannot go on."""
 
 import time
 from collections.abc import Callable

@@ -103,12 +103,12 @@ class SpeedState:
     def run_id(self) -> str:
         """Which life of the Redis server this is."""
         with naming():
-            return str(cast(dict[str, Any], self.client.info("server"))["run_id"])
+            return str(self.client.info("server")["run_id"])
 
     def eviction(self) -> str:
         """The server's maxmemory-policy."""
         with naming():
-            return str(cast(dict[str, Any], self.client.info("memory")).get("maxmemory_policy", "unknown"))
+            return str(self.client.info("memory").get("maxmemory_policy", "unknown"))
 
     def generations(self) -> Sequence[str]:
         """Every generation of the source that left a trace."""
