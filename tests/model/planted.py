@@ -95,7 +95,18 @@ class LastWriterWins(Publications):
 
     def publish(self, manifest: Manifest, parent: Pointer | None, kind: str, at: str) -> Pointer:
         current = self.current()
-        return super().publish(manifest, current, "publish" if current is None else "rollback", at)
+        previous, number = (current.boundary, current.number) if current else (0, 0)
+        self.pointers.append(
+            number + 1,
+            {
+                "version": manifest.version,
+                "boundary": manifest.boundary,
+                "previous_boundary": previous,
+                "kind": kind,
+                "at": at,
+            },
+        )
+        return self.pointer(number + 1)
 
 
 class StartsAtTheNewestCut(Speed):

@@ -1,5 +1,6 @@
 """The platform as a whole, what can happen to it, and what must hold whatever happens."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,9 +9,10 @@ from core.manifest import Publications
 from tests.model.batch import Batch
 from tests.model.reader import Answer, Reader
 from tests.model.speed import Speed
-from tests.model.world import Record, World
+from tests.model.world import Counts, Record, World
 
 ALL = 1000
+DIGITS = 30
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,11 @@ class Platform:
 
     # --- events -------------------------------------------------------------------------------------------
 
-    def send(
-        self, partition: int = 0, key: str = "a", bucket: int = 0, amount: int = 1, valid: bool = True
-    ) -> Record:
+    def send(self, partition: int = 0, key: str = "a", bucket: int = 0, valid: bool = True) -> Record:
+        """Each amount is a digit of its own, so that a sum tells which events it holds, and how often."""
         self.sent += 1
         name, place = f"e{self.sent}", partition % len(self.world.log)
-        return self.world.send(place, name, key, bucket, amount, valid)
+        return self.world.send(place, name, key, bucket, 10 ** (self.sent % DIGITS), valid)
 
     def send_again(self, record: Record) -> None:
         """A copy; the producer's key puts it on the partition of the first."""
@@ -124,9 +125,10 @@ class Platform:
     def checked(self, answer: Answer | None) -> Answer:
         assert answer is not None
         if not answer.reasons:
-            least = self.world.truth(answer.semantics, answer.as_of)
-            assert least <= answer.counts, f"events before {answer.as_of} are missing"
-            assert answer.counts <= self.world.truth(answer.semantics), "counted twice, or never sent"
+            found, semantics = spelled(answer.counts, answer.semantics), answer.semantics
+            least = spelled(self.world.truth(semantics, answer.as_of), semantics)
+            assert least <= found, f"events before {answer.as_of} are missing"
+            assert found <= spelled(self.world.truth(semantics), semantics), "counted twice, or never sent"
         return answer
 
     def rest(self) -> None:
@@ -166,6 +168,19 @@ class Platform:
     def every_field_can_be_dropped(self) -> None:
         for shard in [shard for shards in self.world.redis.shards.values() for shard in shards]:
             assert all(name in shard.touched.get(name[1], ()) for name in shard.fields), "a field leaks"
+
+
+def spelled(counts: Counts, semantics: int) -> Counts:
+    """How often each event is in an answer, read off the digits of its sums."""
+    found: Counts = Counter()
+    for (key, bucket, measure), number in counts.items():
+        if measure == "total":
+            assert number % semantics == 0, "a sum of two definitions"
+            for place, digit in enumerate(reversed(str(number // semantics))):
+                found[(key, bucket, f"{measure} {place}")] = int(digit)
+        else:
+            found[(key, bucket, measure)] = number
+    return found
 
 
 def advance(process: Iterator[None], count: int) -> Iterator[None] | None:

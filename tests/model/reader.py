@@ -9,7 +9,7 @@ from core.layout import unseal
 from core.manifest import Manifest
 from core.measures import Partial
 from tests.model.redis import Shard
-from tests.model.world import VIEW, Field, World, fold
+from tests.model.world import VIEW, Counts, Field, World, fold
 
 
 @dataclass
@@ -17,7 +17,7 @@ class Answer:
     semantics: int
     reasons: list[str]
     as_of: float = 0
-    counts: "Counter[tuple[str, int, str]]" = field(default_factory=Counter)
+    counts: Counts = field(default_factory=Counter)
 
 
 class Reader:
@@ -64,11 +64,9 @@ class Reader:
             if segment >= boundary:
                 yield (key, bucket), VIEW.codec.unpack(unseal(value)[1])
 
-    def merged(
-        self, manifest: Manifest | None, speed: list[tuple[Field, Partial]]
-    ) -> "Counter[tuple[str, int, str]]":
+    def merged(self, manifest: Manifest | None, speed: list[tuple[Field, Partial]]) -> Counts:
         batch = self.world.tables[manifest.version] if manifest else {}
-        counts: Counter[tuple[str, int, str]] = Counter()
+        counts: Counts = Counter()
         for (key, bucket), partial in fold(iter([*batch.items(), *speed])).items():
             for measure, number in VIEW.present(partial).items():
                 counts[(key, bucket, measure)] = number

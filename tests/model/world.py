@@ -22,6 +22,7 @@ SHARDS = 2
 WINDOW = 100  # segments; the machine sends no copy later than that
 
 Field = tuple[str, int]  # key text and bucket
+Counts = Counter[tuple[str, int, str]]  # key text, bucket, measure
 Range = tuple[dict[int, int], dict[int, int]]
 
 
@@ -123,9 +124,9 @@ class World:
         """Where a read of at most `appetite` records for each partition ends."""
         return {p: min(end, start.get(p, 0) + appetite) for p, end in self.ends().items()}
 
-    def truth(self, semantics: int, before: float = float("inf")) -> "Counter[tuple[str, int, str]]":
+    def truth(self, semantics: int, before: float = float("inf")) -> Counts:
         """The oracle: the first valid copy of each event sent before a time, counted plainly."""
-        found: Counter[tuple[str, int, str]] = Counter()
+        found: Counts = Counter()
         seen: set[str] = set()
         for record in sorted((r for records in self.log for r in records), key=lambda r: r.at):
             if record.valid and record.at < before and record.event_id not in seen:

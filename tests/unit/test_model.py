@@ -27,12 +27,11 @@ class Schedules(RuleBasedStateMachine):
         places=st.lists(st.integers(0, 2), min_size=1, max_size=3),
         key=st.sampled_from("ab"),
         bucket=st.sampled_from([0, 3600]),
-        amount=st.integers(1, 9),
         valid=st.sampled_from([True, True, True, False]),
     )
-    def send(self, places: list[int], key: str, bucket: int, amount: int, valid: bool) -> None:
+    def send(self, places: list[int], key: str, bucket: int, valid: bool) -> None:
         for partition in places:
-            self.platform.send(partition, key, bucket, amount, valid)
+            self.platform.send(partition, key, bucket, valid)
 
     @precondition(lambda self: self.platform.sent)
     @rule(data=st.data())
