@@ -22,22 +22,16 @@ __all__ = ["LmdbIndex"]
 
 
 class LmdbIndex(Index):
-    """The files that a manifest names: for each view as many as its keys are spread over."""
+    """The files that a manifest names: for each view as many as its keys are spread over.
+
+    Raises `IndexBroken` unless every file is there and has the manifest's checksum.
+    """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
-        self._folder, self._manifest = folder, manifest
+        _verify(folder, manifest)
+        self._manifest = manifest
         self._files = {name: _open(folder / name) for name in manifest.index}
         self._partitions = Counter(name.partition("/")[0] for name in manifest.index)
-
-    def verify(self) -> None:
-        """Read every file and hold it against the manifest's checksum. Raises `IndexBroken`."""
-        for name, wanted in self._manifest.index.items():
-            found = _sha256(self._folder / name)
-            if found != wanted:
-                raise IndexBroken(
-                    f"{self._folder / name} has checksum {found[:12]}…, its manifest says {wanted[:12]}…: "
-                    "restore the file, or publish again"
-                )
 
     def read(self, view: CompiledView, key: str, runs: Sequence[Run]) -> list[Bucketed]:
         unpack, file = view.codec.unpack, self._holding(view.name, key)
@@ -57,9 +51,20 @@ class LmdbIndex(Index):
         return self._files[f"{view}/{index_partition(key, partitions)}.mdb"]
 
 
+def _verify(folder: Path, manifest: Manifest) -> None:
+    for name, wanted in manifest.index.items():
+        path = folder / name
+        if not path.is_file():
+            raise IndexBroken(f"{path} is missing: restore the file, or publish again")
+        found = _sha256(path)
+        if found != wanted:
+            raise IndexBroken(
+                f"{path} has checksum {found[:12]}…, its manifest says {wanted[:12]}…: "
+                "restore the file, or publish again"
+            )
+
+
 def _open(path: Path) -> lmdb.Transaction:
-    if not path.is_file():  # LMDB would say so without the name
-        raise IndexBroken(f"{path} is missing: restore the file, or publish again")
     try:
         environment = lmdb.open(
             str(path),

@@ -35,7 +35,8 @@ class KafkaEventLog(EventLog):
 
     def append(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> list[Position]:
         self._check(topic)
-        deadline, producer = time.monotonic() + self._seconds, None
+        deadline = time.monotonic() + self._seconds
+        producer: KafkaProducer | None = None
         try:
             producer = self._connected()
             sent = [producer.send(topic, key=key, value=value) for key, value in records]
@@ -109,10 +110,10 @@ class KafkaEventLog(EventLog):
 
     def _drop(self, producer: KafkaProducer | None) -> None:
         with self._sending:
-            if producer is None or producer is not self._producer:
-                return
-            self._producer = None
-        producer.close(timeout=1)
+            mine = producer is not None and producer is self._producer
+            self._producer = None if mine else self._producer
+        if mine and producer is not None:
+            producer.close(timeout=1)
 
     def _forget_admin(self) -> None:
         admin, self._admin = self._admin, None

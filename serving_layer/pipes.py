@@ -80,6 +80,7 @@ class Pipe:
                 await self._keeper
         if self._link:
             self._link.close("the API stops")
+            await asyncio.sleep(0)  # the loop closes a socket in its next turn
 
     async def execute(self, commands: Sequence[Command]) -> list[Any]:
         """The replies, in order. Raises `SpeedSilent` if Redis is away, too slow, or refuses a command."""

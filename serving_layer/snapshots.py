@@ -6,7 +6,7 @@ import threading
 from core.errors import LambdaError
 from core.folders import Folders
 from core.logs import Logger
-from core.manifest import Manifest, Pointer
+from core.manifest import Pointer
 from serving_layer.index import LmdbIndex
 from serving_layer.ports import IndexBroken, Snapshot, Versions
 
@@ -22,11 +22,12 @@ class Watch(Versions):
     stays in use, which is as right as ever; without one, questions are refused.
     """
 
-    def __init__(self, folders: Folders, semantics: str, log: Logger, verify: bool = True) -> None:
-        self._folders, self._semantics, self._log, self._verify = folders, semantics, log, verify
+    def __init__(self, folders: Folders, semantics: str, log: Logger) -> None:
+        self._folders, self._semantics, self._log = folders, semantics, log
         self._publications = folders.publications()
         self._snapshot: Snapshot | None = None
-        self._trouble: IndexBroken | None = None
+        # text, not the error: its traceback would keep the files open that failed
+        self._trouble: str | None = None
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -43,13 +44,13 @@ class Watch(Versions):
 
     def current(self) -> Snapshot:
         if self._snapshot is None:
-            raise self._trouble or IndexBroken("the pointer log was not read yet: ask again")
+            raise IndexBroken(self._trouble or "the pointer log was not read yet: ask again")
         return self._snapshot
 
     @property
     def trouble(self) -> str | None:
         """Why the newest version is not in use, if it is not."""
-        return str(self._trouble) if self._trouble else None
+        return self._trouble
 
     async def renew(self) -> Snapshot:
         await asyncio.to_thread(self.look)
@@ -61,7 +62,7 @@ class Watch(Versions):
             try:
                 self._swap()
             except (LambdaError, OSError, ValueError, KeyError, TypeError) as error:
-                self._fail(error)
+                self._fail(str(error))
 
     def _run(self) -> None:
         while not self._stop.wait(POLL):
@@ -81,15 +82,9 @@ class Watch(Versions):
         if manifest.semantics != self._semantics:
             note = f"version {manifest.version} was made by other definitions: its next publish will be used"
             return Snapshot(pointer, notes=(note,))
-        return Snapshot(pointer, manifest, self._index(manifest))
+        return Snapshot(pointer, manifest, LmdbIndex(self._folders.index(manifest.version), manifest))
 
-    def _index(self, manifest: Manifest) -> LmdbIndex:
-        index = LmdbIndex(self._folders.index(manifest.version), manifest)
-        if self._verify:
-            index.verify()
-        return index
-
-    def _fail(self, error: Exception) -> None:
-        if str(error) != self.trouble:
-            self._log.error("version_unusable", reason=str(error))
-        self._trouble = error if isinstance(error, IndexBroken) else IndexBroken(str(error))
+    def _fail(self, reason: str) -> None:
+        if reason != self._trouble:
+            self._log.error("version_unusable", reason=reason)
+        self._trouble = reason
