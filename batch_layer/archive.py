@@ -118,16 +118,17 @@ class Archive:
         twice = {row[0]: row[1] - row[2] for row in found if row[1] != row[2]}
         if twice or counts != {p: n for p, n in chunk.rows.items() if n}:
             raise PositionError(
-                f"chunk {chunk.number} at {dict(chunk.start)} to {dict(chunk.end)}: {dict(chunk.rows)} records were "
-                f"read, {counts} are archived, {twice or 'none'} of them twice; restore the master dataset"
+                f"chunk {chunk.number} at {dict(chunk.start)} to {dict(chunk.end)}: {dict(chunk.rows)} "
+                f"records were read, {counts} are archived, {twice or 'none'} of them twice; "
+                "restore the master dataset"
             )
 
     def _check_newest(self, chunk: Chunk) -> Ledger:
         ledger = read_ledger(self.table)
         if ledger.last != chunk:
             raise PositionError(
-                f"chunk {chunk.number} was written, but the newest is {ledger.last}; another archiver works on "
-                f"{self.table}: stop it"
+                f"chunk {chunk.number} was written, but the newest is {ledger.last}; another archiver works "
+                f"on {self.table}: stop it"
             )
         return ledger
 

@@ -39,7 +39,7 @@ class NoRedis:
 
 
 class RedisSpeed:
-    """Asks the state in Redis. An unreachable Redis has no leader: a cut made then is one that a leader finds."""
+    """Asks the state in Redis. An unreachable one has no leader: a leader respects the cut made then."""
 
     def __init__(self, client: Redis, layout: Layout, log: Logger) -> None:
         self._redis, self._layout, self._log = client, layout, log
@@ -74,8 +74,9 @@ def choose(
 ) -> Cut:
     """The cut up to which this run computes.
 
-    Where no speed job leads, a new cut is made at the end of the archive, at or beyond all that the last leader
-    had intended; `redrain` archives more if it does not reach that. Raises BoundaryError if the boundary would fall.
+    Where no speed job leads, a new cut is made at the end of the archive, at or beyond all that the last
+    leader had intended; `redrain` archives more if it does not reach that. Raises BoundaryError if the
+    boundary would fall.
     """
     leader = speed.leader()
     if not leader.alive:

@@ -7,7 +7,7 @@ __all__ = ["check_kept", "next_chunk", "remaining"]
 
 
 def check_kept(archived: Offsets, begin: Offsets, end: Offsets) -> None:
-    """Raise PositionError if the log dropped records that were never archived, or is shorter than the archive."""
+    """Raise PositionError if the log dropped what was never archived, or is shorter than the archive."""
     for partition, stand in archived.items():
         if begin.get(partition, 0) > stand:
             raise PositionError(
@@ -17,7 +17,7 @@ def check_kept(archived: Offsets, begin: Offsets, end: Offsets) -> None:
             )
         if end.get(partition, 0) < stand:
             raise PositionError(
-                f"partition {partition}: archived up to {stand}, but the log ends at {end.get(partition, 0)}: "
+                f"partition {partition}: archived up to {stand}, the log ends at {end.get(partition, 0)}: "
                 "it lost acknowledged records, or another log stands under its name"
             )
 

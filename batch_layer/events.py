@@ -81,10 +81,11 @@ def _count(master: DataFrame, ledger: Ledger, boundary: Offsets, contract: Contr
     )  # fmt: skip
     rows = {row[0]: row for row in found.collect()}
     expected = {p: n for p, n in ledger.total.items() if n}
-    if {p: row[1] for p, row in rows.items()} != expected:
+    held = {p: row[1] for p, row in rows.items()}
+    if held != expected:
         raise PositionError(
-            f"the master dataset holds { {p: row[1] for p, row in rows.items()} } rows a partition, its ledger says "
-            f"{expected}; something else wrote to it: restore it"
+            f"the master dataset holds {held} rows a partition, its ledger says {expected}; something else "
+            "wrote to it: restore it"
         )
     return sum(row[2] for row in rows.values()), sum(row[3] for row in rows.values())
 
@@ -158,7 +159,7 @@ def _twins(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _segments(cuts: Sequence[Cut]) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """`segment_of` for batches: cuts grow on every partition, so the number of cuts at or below is a search."""
+    """`segment_of` for batches: cuts grow on every partition, so counting those below is a search."""
     partitions = sorted({p for cut in cuts for p in cut.offsets})
     places = {p: np.array([cut.offset(p) for cut in cuts], np.int64) for p in partitions}
 

@@ -1,6 +1,7 @@
 """The index of a publish: LMDB files by key hash, made by Spark tasks from the files of the view tables.
 
-A task reads the Parquet files of one part of one view, sorts row numbers, packs columns and appends to one LMDB file.
+A task reads the Parquet files of one part of one view, sorts row numbers, packs columns and appends to one
+LMDB file.
 """
 
 import hashlib
@@ -89,7 +90,8 @@ def build_part(part: Part) -> IndexFile:
     written = _write(part)
     if written != part.rows:
         raise HandoffError(
-            f"index {part.view}/{part.number} has {written} entries, its table {part.rows} rows; two rows share a key"
+            f"index {part.view}/{part.number} has {written} entries, its table {part.rows} rows; "
+            "two rows share a key"
         )
     part.path.chmod(0o444)
     return IndexFile(part.view, part.number, written, _seal(part.path))
@@ -147,7 +149,8 @@ def _tails(chosen: pa.Table) -> list[bytes]:
 
 
 def _seconds(table: pa.Table) -> np.ndarray:
-    return table.column("bucket").cast(pa.timestamp("s", "UTC")).cast(pa.int64()).to_numpy()
+    seconds: np.ndarray = table.column("bucket").cast(pa.timestamp("s", "UTC")).cast(pa.int64()).to_numpy()
+    return seconds
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
@@ -156,7 +159,7 @@ def _whole(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _order(table: pa.Table, keys: pa.DictionaryArray, texts: list[str]) -> np.ndarray:
-    """Row numbers in the order of index keys. No key of a view is the start of another, so parts sort apart."""
+    """Row numbers in the order of index keys. No key starts with another one: its parts sort one by one."""
     names = pa.array([index_text(text) for text in texts], pa.binary())
     ranks = np.empty(len(texts), np.int64)
     ranks[pc.sort_indices(names).to_numpy()] = np.arange(len(texts))

@@ -1,5 +1,6 @@
 """The log as the batch layer sees it: which one it is, and where each partition begins and ends."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ _Found = TypeVar("_Found")
 
 
 class KafkaLog:
-    """A topic, by kafka-python's admin client. Every method raises SourceUnusable if there is no such topic."""
+    """A topic, by kafka-python's admin client. Methods raise SourceUnusable if there is no such topic."""
 
     def __init__(self, admin: KafkaAdminClient, topic: str, spark_options: dict[str, str]) -> None:
         self._admin, self.topic, self._spark_options = admin, topic, spark_options
@@ -93,7 +94,8 @@ def _connect(settings: Settings) -> KafkaAdminClient:
         return KafkaAdminClient(**kafka_options(settings), bootstrap_timeout_ms=5000)
     except (KafkaError, OSError) as error:
         raise SourceUnusable(
-            f"Kafka at {settings.bootstrap} does not answer ({error!r}); start it or set LAMBDA_KAFKA_BOOTSTRAP"
+            f"Kafka at {settings.bootstrap} does not answer ({error!r}); "
+            "start it or set LAMBDA_KAFKA_BOOTSTRAP"
         ) from error
 
 
@@ -117,6 +119,4 @@ def _ask(question: Callable[[], _Found]) -> _Found:
 
 
 def _json(topic: str, offsets: dict[int, int]) -> str:
-    import json
-
     return json.dumps({topic: offsets_to(offsets)})

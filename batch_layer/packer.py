@@ -49,10 +49,13 @@ def _entries(kind: str, column: pa.Array) -> np.ndarray:
     if kind == "decimal":
         return _decimals(column)
     if kind in ("text", "blob"):
-        values = pc.fill_null(pc.binary_length(column), 0).cast(pa.int32())
-        return values.to_numpy(zero_copy_only=False).astype("<u4").view(np.uint8).reshape(-1, 4)
-    values = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
-    return values.astype("<i8" if kind == "long" else "<f8").view(np.uint8).reshape(-1, 8)
+        return _numbers(pc.binary_length(column), "<u4")
+    return _numbers(column, "<i8" if kind == "long" else "<f8")
+
+
+def _numbers(column: pa.Array, form: str) -> np.ndarray:
+    values = np.ascontiguousarray(pc.fill_null(column, 0).to_numpy(zero_copy_only=False), form)
+    return values.view(np.uint8).reshape(-1, values.itemsize)
 
 
 def _decimals(column: pa.Array) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""A publish: the manifest once all it names is durable, then the pointer; then what no reader needs is removed."""
+"""A publish: the manifest once all it names is durable, then the pointer; and what no reader needs goes."""
 
 import shutil
 from collections.abc import Iterable
@@ -24,8 +24,8 @@ def publish(publications: Publications, manifest: Manifest, parent: Pointer | No
 def clean(folders: Folders, kept: int, log: Logger) -> None:
     """Removes unfinished and unpublished indexes, and those of versions beyond the newest `kept`.
 
-    The versions of the current and of the preceding pointer stay, whatever their age. The caller holds the lease
-    of batch jobs: nobody else builds.
+    The versions of the current and of the preceding pointer stay, whatever their age. The caller holds the
+    lease of batch jobs: nobody else builds.
     """
     publications = folders.publications()
     needed = {f"{version:020d}" for version in _needed(publications, kept)}

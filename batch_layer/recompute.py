@@ -32,7 +32,7 @@ class Written:
 
 
 def tiles(events: DataFrame, view: CompiledView, partitions: int) -> DataFrame:
-    """Rows of a view's table: key_text, key parts, bucket, slots, and tile and part, which are its folders."""
+    """Rows of a view's table: key_text, key parts, bucket, slots, and the folders tile and part."""
     frames, widths = [_finest(events, view)], view.tiles
     for width in widths[1:]:
         frames.append(_coarser(frames[-1], view, width))
@@ -100,6 +100,6 @@ def _check(view: CompiledView, version: int, commit: delta_log.Commit, rows: dic
     written = sum(file.rows for file in commit.added)
     if f'"manifest": {version}' not in (commit.metadata or "") or written != sum(rows.values()):
         raise HandoffError(
-            f"view {view.name!r}: version {commit.version} of its table is {commit.metadata} with {written} rows, "
-            f"expected manifest {version} with {sum(rows.values())}; another job writes there: stop it"
+            f"view {view.name!r}: version {commit.version} of its table is {commit.metadata} with {written} "
+            f"rows, expected manifest {version} with {sum(rows.values())}; another job writes there: stop it"
         )

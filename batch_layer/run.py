@@ -13,13 +13,13 @@ from batch_layer import index
 from batch_layer.archive import Archive
 from batch_layer.boundary import Speed, choose
 from batch_layer.events import Events, read_events
-from batch_layer.ledger import Ledger
+from batch_layer.ledger import Ledger, read_ledger
 from batch_layer.log import KafkaLog
 from batch_layer.publish import clean, publish
 from batch_layer.recompute import Written, write_view
 from conf.settings import Settings
 from core.application import BoundSource
-from core.cuts import Cut
+from core.cuts import Cut, reaches
 from core.errors import HandoffError, LeaseHeld
 from core.folders import Folders
 from core.leases import hold
@@ -112,9 +112,6 @@ class BatchRun:
         return (current.boundary, current.semantics) == (boundary.number, self.semantics)
 
     def _reread(self, ledger: Ledger, boundary: Cut) -> Ledger:
-        from batch_layer.ledger import read_ledger
-        from core.cuts import reaches
-
         fresh = read_ledger(self.folders.master)
         if not reaches(fresh.end, boundary.offsets):
             raise HandoffError(f"the archive ends at {fresh.end}, before cut {boundary.number}; run again")
@@ -137,9 +134,6 @@ class BatchRun:
                 time.sleep(1)
 
     def _followed(self, wanted: dict[int, int]) -> Ledger | dict[int, int]:
-        from batch_layer.ledger import read_ledger
-        from core.cuts import reaches
-
         ledger = read_ledger(self.folders.master)
         if reaches(ledger.end, wanted):
             return ledger

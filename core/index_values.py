@@ -1,4 +1,4 @@
-"""Values of the index: a packed partial, framed with the whole key's text where the index key holds only its digest."""
+"""Values of the index: a packed partial, behind the whole key's text where the index key is shortened."""
 
 import struct
 

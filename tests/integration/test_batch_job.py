@@ -116,7 +116,8 @@ def read_index(batch: BatchRun, version: int, view: CompiledView) -> dict[tuple[
     places = [
         (r[0], r[1], r[2]) for r in rows.selectExpr("key_text", "tile", "unix_seconds(bucket)").collect()
     ]
-    found, entries = {}, 0
+    found: dict[tuple[str, int, int], Partial] = {}
+    entries = 0
     for partition in range(partitions):
         path = folders.index_file(version, view.name, partition)
         entries += _entries(path)
@@ -135,8 +136,8 @@ def _values(path: Path, view: CompiledView, places: list[tuple[str, int, int]]) 
     with lmdb.open(str(path), subdir=False, readonly=True, lock=False) as env, env.begin() as transaction:
         for key, width, bucket in places:
             value = transaction.get(index_key(key, width, bucket))
-            at = unframe(value, key)
-            assert at is not None
+            at = unframe(value, key) if value else None
+            assert value is not None and at is not None
             yield view.codec.unpack(value, at)
 
 
