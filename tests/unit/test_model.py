@@ -2,11 +2,14 @@
 
 What is asserted of every answer that calls itself complete: it holds each event sent before `as_of` once, and
 nothing that was never sent. And once everything is let run to its end, answers are complete and exact.
-`pytest tests/unit/test_model.py --hypothesis-profile=soak` (or LAMBDA_MODEL_EXAMPLES=20000) runs many more.
+`MODEL_SCHEDULES=20000 pytest tests/unit/test_model.py` runs many more, each of them longer.
 """
 
+import os
 from typing import Any
 
+import pytest
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -101,4 +104,11 @@ class Schedules(RuleBasedStateMachine):
         self.platform.check()
 
 
-TestSchedules = Schedules.TestCase
+MORE = int(os.environ.get("MODEL_SCHEDULES", "0"))
+Schedules.TestCase.settings = settings(
+    max_examples=MORE or 200,
+    stateful_step_count=80 if MORE else 40,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestSchedules = pytest.mark.timeout(36_000 if MORE else 300)(Schedules.TestCase)
