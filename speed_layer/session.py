@@ -22,6 +22,7 @@ _OPTIONS: dict[str, bool | float | int | str | None] = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
     "spark.sql.streaming.stopTimeout": "20s",
     "spark.python.worker.reuse": "true",
+    "spark.python.daemon.module": "speed_layer.worker_daemon",
 }
 
 
