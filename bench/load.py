@@ -1,0 +1,66 @@
+"""An open-loop HTTP load: requests leave on a timetable, whatever the answers do.
+
+Latency counts from the time a request was due, so that a stall shows in every request it delays.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+__all__ = ["Load", "drive"]
+
+CONNECTIONS = 32
+_HEAD_END = b"\r\n\r\n"
+
+
+@dataclass
+class Load:
+    """What came of a load: seconds of each good answer, and how many were not."""
+
+    seconds: list[float] = field(default_factory=list)
+    failed: int = 0
+    late: float = 0.0  # the generator's own worst delay
+
+
+def drive(host: str, port: int, path: Callable[[int], str], rate: float, duration: float) -> Load:
+    """`rate` GET requests a second for `duration` seconds; `path` gives each by its number."""
+    return asyncio.run(_drive(host, port, path, rate, duration))
+
+
+async def _drive(host: str, port: int, path: Callable[[int], str], rate: float, duration: float) -> Load:
+    load, idle = Load(), asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]()
+    for _ in range(CONNECTIONS):
+        idle.put_nowait(await asyncio.open_connection(host, port, limit=1 << 24))
+    began, tasks = time.perf_counter(), []
+    for number in range(int(rate * duration)):
+        due = began + number / rate
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        load.late = max(load.late, time.perf_counter() - due)
+        tasks.append(asyncio.create_task(_request(idle, path(number), due, load)))
+    await asyncio.gather(*tasks)
+    while not idle.empty():
+        idle.get_nowait()[1].close()
+    return load
+
+
+async def _request(
+    idle: "asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]",
+    path: str,
+    due: float,
+    load: Load,
+) -> None:
+    reader, writer = await idle.get()
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+    head = await reader.readuntil(_HEAD_END)
+    length = next(
+        int(line.partition(b":")[2])
+        for line in head.split(b"\r\n")
+        if line[:15].lower() == b"content-length:"
+    )
+    body = await reader.readexactly(length)
+    idle.put_nowait((reader, writer))
+    if head[9:12] == b"200" and b'"complete":true' in body:
+        load.seconds.append(time.perf_counter() - due)
+    else:
+        load.failed += 1

@@ -1,0 +1,192 @@
+"""Merged queries of one key over seven days: `python -m bench.serving [--rate 200] [--seconds 20]`.
+
+Seven days of 39,000 edits each, over 51 channels and 35,000 pages, hand-made; all of them published, or the
+last one in the speed state only, in segments of half a minute as a live stream makes them. One API process.
+"""
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+from redis import Redis
+
+from bench.load import drive
+from bench.report import percentiles, row, system
+from bench.state import Command, manifest_of, publish, speed_commands
+from conf.clients import redis_options
+from conf.settings import Settings
+from core.application import Application, BoundSource
+from core.folders import Folders
+from core.handoff import Generation, Lease, Progress
+from core.keys import key_text
+from core.layout import Layout
+from core.measures import Partial
+from core.views import CompiledView
+from local import wait
+from local.child import running
+from local.tools import free_port
+
+DAYS, EDITS, CHANNELS, PAGES = 7, 39_000, 51, 35_000
+BEGIN, DAY, SEGMENT = 1_441_497_600, 86_400, 30
+VIEWS = ("edits_by_page", "edits_by_channel", "wiki")
+Day = Mapping[tuple[str, int, int], Partial]  # key, segment, bucket within the day
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rate", type=float, default=200)
+    parser.add_argument("--seconds", type=float, default=20)
+    options = parser.parse_args()
+    system()
+    with tempfile.TemporaryDirectory() as folder:
+        for published in (DAYS, DAYS - 1):
+            _measure(Path(folder) / str(published), published, options.rate, options.seconds)
+    return 0
+
+
+def _measure(folder: Path, published: int, rate: float, seconds: float) -> None:
+    settings = Settings(
+        data_dir=folder, redis_port=free_port(), api_port=free_port(), api_workers=1, kafka_port=free_port()
+    )
+    bound = Application.load(settings.application, settings.contracts_dir).source()
+    with running([sys.executable, "-m", "local.redis"], folder / "redis.log", settings.environment()):
+        wait.for_redis(settings)
+        _fill(settings, bound, published)
+        with running([sys.executable, "-m", "serving_layer"], folder / "api.log", settings.environment()):
+            wait.for_http(f"{settings.api_url}/healthz")
+            for view in VIEWS:
+                _load(settings, bound.view(view), published, rate, seconds)
+            row("  memory of the API process", f"{_memory(settings):.0f}", "MB")
+
+
+def _load(settings: Settings, view: CompiledView, published: int, rate: float, seconds: float) -> None:
+    span = f"from={BEGIN * 1000}&to={(BEGIN + DAYS * DAY) * 1000}"
+    chance = random.Random(7)
+
+    def path(_: int) -> str:
+        channel, page = _place(chance)
+        key = "&".join(f"{name}={quote({'channel': channel, 'page': page}[name])}" for name in view.key)
+        return f"/v1/views/{view.name}?{span}&{key}".rstrip("&")
+
+    read = httpx.get(settings.api_url + path(0)).json()["read"]
+    found = drive("127.0.0.1", settings.api_port, path, rate, seconds)
+    title = f"{view.name}, 7 days, {DAYS - published} of them unpublished, {rate:.0f}/s"
+    row(
+        title,
+        percentiles(found.seconds, 1000),
+        f"ms  {read}, failed {found.failed}, own delay {found.late * 1000:.0f}",
+    )
+
+
+def _place(chance: random.Random) -> tuple[str, str]:
+    """A channel and a page: few are edited often, most rarely."""
+    number = min(int(chance.paretovariate(0.5)) - 1, PAGES - 1)
+    return f"#c{number % CHANNELS}.wikipedia", f"Page {number}"
+
+
+def _fill(settings: Settings, bound: BoundSource, published: int) -> None:
+    views = [bound.view(name) for name in VIEWS]
+    days = {view.name: _day(view) for view in views}
+    semantics, name = bound.semantics(settings.dedupe_window), bound.source.name
+    boundary = published * DAY // SEGMENT
+    publish(
+        Folders(settings.data_dir, name), manifest_of(name, semantics, boundary),
+        [(view, _published(view, days[view.name], published)) for view in views],
+    )  # fmt: skip
+    now, last = time.time() + 3600, DAYS * DAY // SEGMENT
+    generation = Generation("bench", name, 0, {}, semantics, settings.shards, "cluster", "topic")
+    fields = [(view, _live(days[view.name], published)) for view in views]
+    progress = Progress(1, {0: 1}, last, boundary)
+    _write(
+        settings,
+        speed_commands(Layout(settings.namespace, name), generation, progress, Lease(1, now, now), fields),
+    )
+
+
+def _day(view: CompiledView) -> Day:
+    """The partials of a day, which all seven days repeat."""
+    chance, groups = random.Random(1), dict[tuple[str, int, int], list[Partial]]()
+    for _ in range(EDITS):
+        at, (channel, page) = int(chance.random() * DAY), _place(chance)
+        values = {"channel": channel, "page": page, "user": f"user {int(chance.paretovariate(0.6))}"}
+        key = key_text([values[part] for part in view.key])
+        numbers = {
+            "added": 7,
+            "deleted": 2,
+            "delta": chance.randrange(-500, 500),
+            "event_time": at * 1_000_000,
+        }
+        inputs = {
+            name: _input(str(measure.expression), {**values, **numbers})
+            for name, measure in view.measures.items()
+        }
+        place = (key, at // SEGMENT, at - at % view.width)
+        groups.setdefault(place, []).append(view.lift(inputs))
+    return {place: view.merge_all(found) for place, found in groups.items()}
+
+
+def _input(expression: str, values: Mapping[str, object]) -> object:
+    special = {
+        "None": 1,
+        "abs(delta)": abs(int(str(values["delta"]))),
+        "concat(channel, ' ', page)": str(values),
+    }
+    return special.get(expression, values.get(expression))
+
+
+def _published(view: CompiledView, day: Day, published: int) -> Mapping[tuple[str, int], Partial]:
+    groups: dict[tuple[str, int], list[Partial]] = {}
+    for (key, _, at), partial in day.items():
+        groups.setdefault((key, at), []).append(partial)
+    merged = {place: view.merge_all(found) for place, found in groups.items()}
+    return {
+        (key, BEGIN + number * DAY + at): partial
+        for number in range(published)
+        for (key, at), partial in merged.items()
+    }
+
+
+def _live(day: Day, published: int) -> Day:
+    return {
+        (key, number * DAY // SEGMENT + segment, BEGIN + number * DAY + at): partial
+        for number in range(published, DAYS)
+        for (key, segment, at), partial in day.items()
+    }
+
+
+def _write(settings: Settings, commands: Iterable[Command]) -> None:
+    with Redis.from_url(settings.redis_address, **redis_options(settings)) as client:
+        pipe = client.pipeline(transaction=False)
+        for number, command in enumerate(commands):
+            pipe.execute_command(*command)
+            if number % 5000 == 0:
+                pipe.execute()
+        pipe.execute()
+        row("  Redis holds", f"{client.info('memory')['used_memory'] / 2**20:.0f}", "MB")
+
+
+def _memory(settings: Settings) -> float:
+    """Megabytes of the process that listens: the largest of those with our port in their environment."""
+    mark = f"LAMBDA_API_PORT={settings.api_port}".encode()
+    sizes = [0.0]
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            if (
+                mark in (path / "environ").read_bytes()
+                and b"serving_layer" in (path / "cmdline").read_bytes()
+            ):
+                status = (path / "status").read_text()
+                sizes.append(int(status.partition("VmRSS:")[2].split()[0]) / 1024)
+        except (OSError, IndexError):
+            continue
+    return max(sizes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
