@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from redis.exceptions import ConnectionError as Unreachable
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import MasterDownError, OutOfMemoryError, ReadOnlyError, RedisError, TryAgainError
 from redis.exceptions import TimeoutError as Unanswered
 
 from core.errors import LambdaError, StateLost
@@ -17,6 +17,7 @@ __all__ = ["RedisAway", "RedisFull", "StartOver", "naming", "of_text"]
 
 _MARK = re.compile(r"\[speed-fault:(\w+)\] ([^\n]*)")
 _LOST = "STATELOST"
+_AWAY = (Unreachable, Unanswered, ReadOnlyError, MasterDownError, TryAgainError)
 
 
 class RedisAway(LambdaError):
@@ -48,18 +49,11 @@ def naming() -> Iterator[None]:
 
 
 def _kind(error: RedisError) -> str | None:
-    text = str(error)
-    if _LOST in text:
+    if _LOST in str(error):
         return "lost"
-    if isinstance(error, ResponseError):
-        return (
-            "full"
-            if "OOM" in text
-            else "away"
-            if text.startswith(("LOADING", "BUSY", "READONLY", "MASTERDOWN", "CLUSTERDOWN"))
-            else None
-        )
-    return "away" if isinstance(error, Unreachable | Unanswered) else None
+    if isinstance(error, OutOfMemoryError) or "OOM command not allowed" in str(error):
+        return "full"
+    return "away" if isinstance(error, _AWAY) else None
 
 
 def of_text(text: str) -> LambdaError | None:

@@ -85,16 +85,16 @@ class Heartbeat:
     def _renew(self, checked: Progress) -> None:
         """Vouch for what was written when the stamps were checked; of newer micro-batches say nothing."""
         try:
-            self._as_of = self._measure()
+            self._as_of = self.measure()
         except SourceUnusable as error:
             self.log.warning("log_unreachable", reason=str(error), consequence="as_of stands still")
         if self._as_of is not None:
             lease = Lease(checked.batch, self._as_of, self.clock())
             self.state.renew(self.batches.generation.id, lease)
 
-    def _measure(self) -> float | None:
-        """The time is taken before the log's ends, for what comes between must not count as known."""
-        checked_at = self.clock()
+    def measure(self) -> float | None:
+        """The time up to which nothing acknowledged is missing; None if that is not known."""
+        checked_at = self.clock()  # before the ends: what comes between must not count as known
         ends = self.source.ends()
         consumed = self.batches.progress.end
         behind = {p: consumed.get(p, 0) for p, end in ends.items() if end > consumed.get(p, 0)}

@@ -11,7 +11,7 @@ from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 __all__ = ["DROP", "MARK", "PUT", "REPLACE", "STAMP", "run", "unpacked"]
 
@@ -132,7 +132,10 @@ def _some(client: Redis, script: str, calls: Sequence[tuple[Sequence[Any], Seque
 def _pipelined(pipe: Pipeline, sha: str, calls: Sequence[tuple[Sequence[Any], Sequence[Any]]]) -> list[Any]:
     for keys, arguments in calls:
         pipe.evalsha(sha, len(keys), *keys, *arguments)
-    answers: list[Any] = pipe.execute()
+    answers: list[Any] = pipe.execute(raise_on_error=False)  # its own error would quote every argument
+    for answer in answers:
+        if isinstance(answer, RedisError):
+            raise answer
     return answers
 
 

@@ -63,6 +63,7 @@ class SpeedJob:
         self.cuts, self.publications = self.folders.cuts(), self.folders.publications()
         self.janitor = Janitor(self.state, self.folders.checkpoint("x").parent, self.log)
         self._condemned: dict[str, str] = {}
+        self._failed: str | None = None
 
     def run(self) -> None:
         """Raises `LambdaError` for what only an operator can mend."""
@@ -75,6 +76,8 @@ class SpeedJob:
             except (StartOver, StateLost) as error:
                 self._condemned[generation.id] = str(error)
                 self.log.warning("generation_ended", generation=generation.id, reason=str(error))
+            except StreamingQueryException as error:
+                self._second_try(generation.id, error)
             if self.clock() - began < _SHORT_LIFE:
                 self.stop.wait(1.0)
 
@@ -245,11 +248,22 @@ class SpeedJob:
             return
         if batches.failure is not None:
             raise batches.failure
-        error = query.exception()
-        text = str(error)
-        if "lost" in text and "failOnDataLoss" in text:
-            raise StartOver(f"the log dropped records that were not read yet: {text.splitlines()[0]}")
-        raise error or StreamingQueryException("the query ended without a reason")
+        raise query.exception() or StreamingQueryException("the query ended without a reason")
+
+    def _second_try(self, generation: str, error: StreamingQueryException) -> None:
+        """The query failed outside a micro-batch: Kafka is away, records are gone, the checkpoint is torn.
+
+        Try again from where it was; if that fails as well, from the boundary; if that fails as well, give up.
+        """
+        reason = str(error).splitlines()[0]
+        if self._failed == "fresh":
+            raise error
+        if self._failed == generation:
+            self._condemned[generation] = reason
+            self._failed = "fresh"
+        else:
+            self._failed = generation
+        self.log.warning("query_failed", generation=generation, reason=reason)
 
     def _release(self, generation: Generation) -> None:
         try:
