@@ -6,14 +6,19 @@ spark-submit --properties-file conf/spark-defaults.conf speed_layer/job.py [--so
 import argparse
 import signal
 import sys
+import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from threading import Event
 from types import FrameType
 
+from py4j.protocol import Py4JError
+from pyspark.sql import SparkSession
+
 from conf.settings import Settings, SettingsError, get_settings
 from core.application import Application
-from core.errors import LambdaError
+from core.errors import LambdaError, LeaseHeld
 from core.folders import Folders
 from core.leases import hold
 from core.logs import Logger, get_logger
@@ -24,6 +29,8 @@ from speed_layer.session import build_session
 from speed_layer.speed_job import SpeedJob
 
 __all__ = ["main"]
+
+_LEASE_SECONDS = 10.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,9 +61,9 @@ def _work(options: argparse.Namespace, settings: Settings, log: Logger, stop: Ev
     name = bound.source.name
     with ExitStack() as stack:
         lease = Folders(settings.data_dir, name).leases / "speed"
-        stack.enter_context(hold(lease, f"the speed job of {name}"))
+        _patiently_hold(stack, lease, f"the speed job of {name}")
         spark = build_session(f"speed {name}")
-        stack.callback(spark.stop)
+        stack.callback(_stop_spark, spark)
         _stop_on_signals(stop)
         source = KafkaLog(settings, bound.source.topic)
         stack.callback(source.close)
@@ -64,6 +71,25 @@ def _work(options: argparse.Namespace, settings: Settings, log: Logger, stop: Ev
         SpeedJob(
             spark, settings, bound, source, redis, log.bind(source=name), stop, options.until_caught_up
         ).run()
+
+
+def _patiently_hold(stack: ExitStack, lease: Path, work: str) -> None:
+    """A job that was told to stop holds its lease a little longer. Raises `LeaseHeld` for one that runs."""
+    deadline = time.monotonic() + _LEASE_SECONDS
+    while True:
+        try:
+            stack.enter_context(hold(lease, work))
+            return
+        except LeaseHeld:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(0.5)
+
+
+def _stop_spark(spark: SparkSession) -> None:
+    """The JVM may be gone already: it got the same signal."""
+    with suppress(Py4JError, OSError):
+        spark.stop()
 
 
 def _stop_on_signals(stop: Event) -> None:

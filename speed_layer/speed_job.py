@@ -63,7 +63,7 @@ class SpeedJob:
         self.cuts, self.publications = self.folders.cuts(), self.folders.publications()
         self.janitor = Janitor(self.state, self.folders.checkpoint("x").parent, self.log)
         self._condemned: dict[str, str] = {}
-        self._failed: str | None = None
+        self._failures = 0
 
     def run(self) -> None:
         """Raises `LambdaError` for what only an operator can mend."""
@@ -71,13 +71,14 @@ class SpeedJob:
         while not self.stop.is_set():
             began = self.clock()
             generation, progress, target = self._patiently(self._open)
+            batches = self._batches(generation, progress)
             try:
-                return self._stream(generation, progress, target)
+                return self._stream(batches, target)
             except (StartOver, StateLost) as error:
                 self._condemned[generation.id] = str(error)
                 self.log.warning("generation_ended", generation=generation.id, reason=str(error))
             except StreamingQueryException as error:
-                self._second_try(generation.id, error)
+                self._second_try(batches, progress.batch, error)
             if self.clock() - began < _SHORT_LIFE:
                 self.stop.wait(1.0)
 
@@ -184,13 +185,10 @@ class SpeedJob:
     def _checkpoint(self, generation: str) -> Checkpoint:
         return Checkpoint(self.folders.checkpoint(generation), self.bound.source.topic)
 
-    def _stream(self, generation: Generation, progress: Progress, target: dict[int, int]) -> None:
+    def _stream(self, batches: MicroBatches, target: dict[int, int]) -> None:
         """Write one generation; returns when the job is to end, raises when the generation is at its end."""
-        log = self.log.bind(generation=generation.id)
-        batches = self._batches(generation, progress, log)
-        heartbeat = Heartbeat(
-            batches, self.state, self.source, log, self.janitor, target, self.settings.dedupe_window
-        )
+        window = self.settings.dedupe_window
+        heartbeat = Heartbeat(batches, self.state, self.source, batches.log, self.janitor, target, window)
         with ExitStack() as stack:
             heartbeat.start()
             stack.callback(heartbeat.close)
@@ -198,15 +196,15 @@ class SpeedJob:
                 self.spark,
                 self.settings,
                 self.bound.source.topic,
-                progress.end,
-                self.folders.checkpoint(generation.id),
+                batches.progress.end,
+                self.folders.checkpoint(batches.generation.id),
                 batches,
             )
             stack.callback(_stop, query)
             self._watch(query, batches, heartbeat, target)
-        self._release(generation)
+        self._release(batches.generation)
 
-    def _batches(self, generation: Generation, progress: Progress, log: Logger) -> MicroBatches:
+    def _batches(self, generation: Generation, progress: Progress) -> MicroBatches:
         pipeline = Pipeline(
             self.bound,
             Plan.of(self.bound.views),
@@ -226,7 +224,7 @@ class SpeedJob:
             self.cuts,
             self.publications,
             self.settings.cut_interval,
-            log,
+            self.log.bind(generation=generation.id),
             self.stop,
         )
 
@@ -236,7 +234,7 @@ class SpeedJob:
         while not self.stop.wait(_LOOK):
             if heartbeat.failure is not None:
                 raise heartbeat.failure
-            if not query.isActive:
+            if not _active(query):
                 return self._ended(query, batches)
             if self.until_caught_up and reaches(batches.progress.end, target):
                 return None
@@ -250,26 +248,31 @@ class SpeedJob:
             raise batches.failure
         raise query.exception() or StreamingQueryException("the query ended without a reason")
 
-    def _second_try(self, generation: str, error: StreamingQueryException) -> None:
+    def _second_try(self, batches: MicroBatches, began_at: int, error: StreamingQueryException) -> None:
         """The query failed outside a micro-batch: Kafka is away, records are gone, the checkpoint is torn.
 
-        Try again from where it was; if that fails as well, from the boundary; if that fails as well, give up.
+        Try again from where it was; if that fails at once, from the boundary; if that fails at once, give up.
         """
         reason = str(error).splitlines()[0]
-        if self._failed == "fresh":
+        self._failures = 1 if batches.progress.batch > began_at else self._failures + 1
+        if self._failures > 2:
             raise error
-        if self._failed == generation:
-            self._condemned[generation] = reason
-            self._failed = "fresh"
-        else:
-            self._failed = generation
-        self.log.warning("query_failed", generation=generation, reason=reason)
+        if self._failures == 2:
+            self._condemned[batches.generation.id] = reason
+        self.log.warning("query_failed", generation=batches.generation.id, reason=reason)
 
     def _release(self, generation: Generation) -> None:
         try:
             self.state.release(generation.id)
         except (RedisAway, RedisFull) as error:
             self.log.warning("lease_not_released", reason=str(error), consequence="it expires by itself")
+
+
+def _active(query: StreamingQuery) -> bool:
+    try:
+        return query.isActive
+    except (Py4JError, OSError) as error:
+        raise Stopped("Spark's JVM is gone") from error
 
 
 def _stop(query: StreamingQuery) -> None:
