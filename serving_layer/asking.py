@@ -43,7 +43,9 @@ class Desk:
     async def _speed(self, question: Question, boundary: int) -> tuple[SpeedReading | None, str | None]:
         span = (question.first, question.last)
         try:
-            return await self.speed.read(question.view, question.key_text, span, boundary), None
+            return await self.speed.read(
+                question.view, question.key_text, span, boundary, question.every
+            ), None
         except SpeedSilent as error:
             return None, str(error)
 

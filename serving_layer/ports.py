@@ -99,8 +99,18 @@ class SpeedStore(ABC):
     """The speed state of one source."""
 
     @abstractmethod
-    async def read(self, view: CompiledView, key: str, span: tuple[int, int], boundary: int) -> SpeedReading:
-        """Segments from `boundary` on, buckets within `span`. Raises `SpeedSilent`, soon."""
+    async def read(
+        self,
+        view: CompiledView,
+        key: str,
+        span: tuple[int, int],
+        boundary: int,
+        every: int | None = None,
+    ) -> SpeedReading:
+        """Segments from `boundary` on, buckets within `span`, merged at most as far as rows of `every` allow.
+
+        Raises `SpeedSilent`, soon.
+        """
 
     @abstractmethod
     async def state(self) -> SpeedReading:

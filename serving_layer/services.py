@@ -63,7 +63,7 @@ def build(settings: Settings, logger: Logger | None = None) -> Services:
     for name, bound in application.sources.items():
         semantics, folders = bound.semantics(settings.dedupe_window), Folders(settings.data_dir, name)
         watch = Watch(folders, semantics, logger.bind(source=name))
-        store = RedisSpeedStore(Layout(settings.namespace, name), pipe, semantics)
+        store = RedisSpeedStore(Layout(settings.namespace, name), pipe, semantics, watch.cuts)
         desks[name] = Desk(bound, semantics, watch, store)
         statuses[name] = Status(desks[name], folders, log, time.time)
         watches.append(watch)

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 
+from core.cuts import Cut
 from core.errors import LambdaError
 from core.folders import Folders
 from core.logs import Logger
@@ -28,6 +29,7 @@ class Watch(Versions):
         self._snapshot: Snapshot | None = None
         # text, not the error: its traceback would keep the files open that failed
         self._trouble: str | None = None
+        self._registry, self._cuts = folders.cuts(), list[Cut]()
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -56,6 +58,10 @@ class Watch(Versions):
         await asyncio.to_thread(self.look)
         return self.current()
 
+    def cuts(self) -> list[Cut]:
+        """All cuts that were there at the last look."""
+        return self._cuts
+
     def look(self) -> None:
         """Swap in what the newest pointer names, if it is another than the one in use."""
         with self._lock:
@@ -76,6 +82,7 @@ class Watch(Versions):
             self._snapshot = self._open(self._publications.pointer(newest)) if newest else Snapshot()
             self._log.info("version_in_use", pointer=newest, boundary=self._snapshot.boundary)
         self._trouble = None
+        self._cuts = self._registry.all()
 
     def _open(self, pointer: Pointer) -> Snapshot:
         manifest = self._publications.manifest(pointer.version)

@@ -194,7 +194,9 @@ class FakeSpeed(SpeedStore):
     fields: Mapping[str, Fields] = field(default_factory=dict)
     silence: str | None = None
 
-    async def read(self, view: CompiledView, key: str, span: tuple[int, int], boundary: int) -> SpeedReading:
+    async def read(
+        self, view: CompiledView, key: str, span: tuple[int, int], boundary: int, every: int | None = None
+    ) -> SpeedReading:
         if self.silence:
             raise SpeedSilent(self.silence)
         if self.reading.generation is None:
@@ -287,8 +289,9 @@ class FakePipe(Pipe):
     def _hgetall(self, key: str) -> list[bytes]:
         return [part for pair in self.data.get(key, {}).items() for part in pair]
 
-    def _hmget(self, key: str, *names: str) -> list[bytes | None]:
-        return [self.data.get(key, {}).get(name.encode()) for name in names]
+    def _hmget(self, key: str, *names: str | bytes) -> list[bytes | None]:
+        raw = [name if isinstance(name, bytes) else name.encode() for name in names]
+        return [self.data.get(key, {}).get(name) for name in raw]
 
 
 def services(

@@ -1,0 +1,167 @@
+"""One key of the speed state: what has to be asked of Redis, and what the replies say."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from core.handoff import Generation
+from core.keys import shard_of
+from core.layout import Layout, container_width, field_name, parse_field, unseal
+from core.measures import Partial
+from core.views import CompiledView
+from serving_layer.closed import Closed, ClosedSegments, Place
+from serving_layer.pipes import Command
+from serving_layer.ports import Bucketed
+
+__all__ = ["KeyReading", "Wanted"]
+
+_WORTH = 16  # fields: merging fewer anew costs less than keeping them
+_MOST_OPEN = 64  # segments: a container last looked at before so many is read as a whole
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which fields of a key are asked for; `every` is the width of the rows they go into, if not one row."""
+
+    view: CompiledView
+    key: str
+    start: int
+    end: int
+    boundary: int
+    every: int | None = None
+
+    @property
+    def step(self) -> int:
+        return container_width(self.view.width)
+
+    def within(self, containers: Iterable[int]) -> list[int]:
+        return sorted(at for at in containers if self.start < at + self.step and at < self.end)
+
+    def takes_whole(self, container: int) -> bool:
+        """Whether all of a container goes into one row."""
+        inside = self.start <= container and container + self.step <= self.end
+        return inside and (self.every is None or self.every % self.step == 0)
+
+    def place(self, container: int) -> Place:
+        return (self.view.name, self.key, container)
+
+
+class KeyReading:
+    """The commands for some containers of a key, given what is kept of closed segments.
+
+    `newest` is the segment that is written now.
+    """
+
+    def __init__(
+        self, layout: Layout, generation: Generation, wanted: Wanted, containers: Sequence[int],
+        kept: ClosedSegments, newest: int,
+    ) -> None:  # fmt: skip
+        self._layout, self._generation, self._wanted, self._kept = layout, generation, wanted, kept
+        self._newest, self.fields = newest, 0
+        self.shard = shard_of(wanted.view.name, wanted.key, generation.shards)
+        self._warm = {at: closed for at in containers if (closed := self._closed(at)) is not None}
+        self._cold = [at for at in containers if at not in self._warm]
+        self._hot = [at for at, closed in self._warm.items() if closed.hot]
+        oldest = min((closed.upto for closed in self._warm.values()), default=newest + 1)
+        self._segments = range(oldest, newest + 1)
+
+    def commands(self) -> list[Command]:
+        members = [self._name(at)[self._head :] for at in self._warm]
+        asked: list[Command] = [("SMISMEMBER", self._touched(at), *members) for at in self._segments]
+        asked += [("HMGET", self._name(at), *self._names(at)) for at in self._hot]
+        asked += [("HGETALL", self._name(at)) for at in self._cold]
+        return asked
+
+    def settle(self, replies: Sequence[Any], closed: int) -> list[Bucketed] | None:
+        """Buckets and whole containers; None if a container was touched that was not asked for: ask again.
+
+        Keeps what is closed now: segments below `closed`.
+        """
+        asked = iter(replies)
+        touched = self._touched_containers([next(asked) for _ in self._segments])
+        if not touched <= set(self._hot):
+            for at in touched:
+                self._kept.put(self._wanted.place(at), replace(self._warm[at], hot=True))
+            return None
+        found, upto = list[Bucketed](), min(closed, self._newest + 1)
+        newest = {at: next(asked) for at in self._hot}
+        for at, held in self._warm.items():
+            found += self._warmed(at, held, self._newly(at, newest.get(at)), upto, at in touched)
+        for at in self._cold:
+            found += self._colded(at, next(asked), upto)
+        return found
+
+    def _warmed(
+        self, at: int, held: Closed, fields: Iterable[tuple[int, int, Partial]], upto: int, hot: bool
+    ) -> list[Bucketed]:
+        final, still_open = _apart(fields, upto)
+        partials = [*([held.partial] if held.partial is not None else []), *(one for _, one in final)]
+        partial = self._wanted.view.merge_all(partials) if final else held.partial
+        self._kept.put(
+            self._wanted.place(at), replace(held, upto=max(held.upto, upto), partial=partial, hot=hot)
+        )
+        return still_open if partial is None else [(at, partial), *still_open]
+
+    def _colded(self, at: int, flat: Sequence[bytes], upto: int) -> list[Bucketed]:
+        final, still_open = _apart(self._read(zip(flat[::2], flat[1::2], strict=True)), upto)
+        if len(final) < _WORTH or not self._wanted.takes_whole(at):
+            return [*final, *still_open]
+        partial = self._wanted.view.merge_all([one for _, one in final])
+        self._kept.put(self._wanted.place(at), Closed(self._wanted.boundary, upto, partial, bool(still_open)))
+        return [(at, partial), *still_open]
+
+    def _closed(self, container: int) -> Closed | None:
+        """What is kept of a container, if it helps to answer this."""
+        if not self._wanted.takes_whole(container):
+            return None
+        closed = self._kept.get(self._wanted.place(container))
+        if closed is None or closed.boundary != self._wanted.boundary:
+            return None
+        return closed if closed.upto + _MOST_OPEN > self._newest else None
+
+    def _touched_containers(self, members: Sequence[Sequence[int]]) -> set[int]:
+        return {
+            at
+            for segment, bits in zip(self._segments, members, strict=True)
+            for (at, closed), bit in zip(self._warm.items(), bits, strict=True)
+            if bit and segment >= closed.upto
+        }
+
+    def _newly(self, at: int, values: Sequence[bytes | None] | None) -> Iterator[tuple[int, int, Partial]]:
+        pairs = zip(self._names(at), values, strict=True) if values is not None else ()
+        return self._read((name, value) for name, value in pairs if value is not None)
+
+    def _read(self, pairs: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[int, int, Partial]]:
+        """Segment, bucket and partial of every field that is asked for."""
+        unpack, wanted = self._wanted.view.codec.unpack, self._wanted
+        for name, value in pairs:
+            segment, bucket = parse_field(name)
+            if segment >= wanted.boundary and wanted.start <= bucket < wanted.end:
+                self.fields += 1
+                yield segment, bucket, unpack(unseal(value)[1])
+
+    def _names(self, container: int) -> list[bytes]:
+        """The fields that a container may have got since it was kept."""
+        buckets = range(container, container + self._wanted.step, self._wanted.view.width)
+        segments = range(self._warm[container].upto, self._newest + 1)
+        return [field_name(segment, bucket) for segment in segments for bucket in buckets]
+
+    def _name(self, container: int) -> str:
+        wanted = self._wanted
+        return self._layout.fields(self._generation.id, self.shard, wanted.view.name, container, wanted.key)
+
+    @property
+    def _head(self) -> int:
+        """How many characters of a hash's name its entry in a list of touched hashes leaves out."""
+        return len(self._layout.shard(self._generation.id, self.shard)) + len(":f:")
+
+    def _touched(self, segment: int) -> str:
+        return self._layout.touched(self._generation.id, self.shard, segment)
+
+
+def _apart(fields: Iterable[tuple[int, int, Partial]], upto: int) -> tuple[list[Bucketed], list[Bucketed]]:
+    """Fields of segments that are final, and of those that are not."""
+    final, still_open = list[Bucketed](), list[Bucketed]()
+    for segment, bucket, partial in fields:
+        (final if segment < upto else still_open).append((bucket, partial))
+    return final, still_open

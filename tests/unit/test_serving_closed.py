@@ -1,0 +1,102 @@
+"""Closed segments kept by the reader change no answer, whatever is written, cut and published meanwhile."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bench.state import speed_commands
+from core.cuts import Cut
+from core.handoff import Progress
+from core.instants import format_instant
+from core.layout import Layout
+from serving_layer import key_reading
+from serving_layer.closed import Closed, ClosedSegments, closed_segments
+from serving_layer.speed_state import RedisSpeedStore
+from tests.serving_kit import (
+    BOUND,
+    DAY,
+    SEMANTICS,
+    FakePipe,
+    buckets_of,
+    edit,
+    fields_of,
+    generation,
+    lease,
+    place,
+)  # fmt: skip # isort: skip
+
+LAYOUT = Layout("t", BOUND.source.name)
+SPAN = (DAY - 86_400, DAY + 2 * 86_400)
+moments = st.integers(-20, 80).map(lambda quarter: format_instant((DAY + quarter * 900) * 1_000_000))
+events = st.lists(moments.map(lambda moment: edit(0, event_time=moment)), min_size=1, max_size=6)
+# a step: what a micro-batch brings, whether a cut follows, whether a publish raises the boundary, who asks
+steps = st.lists(
+    st.tuples(events, st.booleans(), st.booleans(), st.sampled_from([None, 3600, 86_400])),
+    min_size=3,
+    max_size=14,
+)
+
+
+@pytest.mark.parametrize("name", ["edits_by_channel", "edits_by_user"])
+@settings(max_examples=60, deadline=None)
+@given(steps=steps, worth=st.sampled_from([1, 3]))
+def test_a_reader_that_remembers_answers_as_one_that_does_not(name: str, steps: Any, worth: int) -> None:
+    view, pipe, cuts, written = BOUND.view(name), FakePipe(), list[Cut](), list[tuple[int, Any]]()
+    store = RedisSpeedStore(LAYOUT, pipe, SEMANTICS, lambda: cuts)
+    key, boundary = place(view, edit(0))[0], 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(key_reading, "_WORTH", worth)
+        for brought, cut, publish, every in steps:
+            written += [(len(cuts), event) for event in brought]
+            stand = Progress(7, {0: len(written)}, len(cuts), 0)
+            pipe.apply(
+                speed_commands(LAYOUT, generation(), stand, lease(), [(view, fields_of(view, written))])
+            )
+            boundary = len(cuts) if publish else boundary
+            found = asyncio.run(store.read(view, key, SPAN, boundary, every))
+            expected = buckets_of(view, [event for segment, event in written if segment >= boundary])
+            assert rows(view, found.buckets, every) == rows(
+                view, [(bucket, one) for (_, bucket), one in expected.items()], every
+            )
+            if cut:
+                cuts.append(Cut(len(cuts) + 1, {0: len(written)}))
+
+
+def rows(view: Any, buckets: Sequence[Any] | None, every: int | None) -> dict[int, Any]:
+    groups: dict[int, list[Any]] = {}
+    for bucket, partial in buckets or ():
+        groups.setdefault(bucket - bucket % every if every else 0, []).append(partial)
+    return {row: view.present(view.merge_all(partials)) for row, partials in groups.items()}
+
+
+def test_what_is_closed_is_not_fetched_again() -> None:
+    view, cuts = BOUND.view("wiki"), [Cut(1, {0: 100})]
+    brought = [(0, edit(n, event_time=format_instant((DAY + n * 60) * 1_000_000))) for n in range(60)] + [
+        (1, edit(99, event_time="2015-09-12T00:00:00Z"))
+    ]
+    stand = Progress(7, {0: 101}, 1, 0)
+    pipe = FakePipe(speed_commands(LAYOUT, generation(), stand, lease(), [(view, fields_of(view, brought))]))
+    store = RedisSpeedStore(LAYOUT, pipe, SEMANTICS, lambda: cuts)
+    read = [asyncio.run(store.read(view, "", SPAN, 0)) for _ in range(2)]
+    assert [each.fields for each in read] == [61, 1]
+    assert not any(command[0] == "HGETALL" for command in pipe.pipelines[-1])
+
+
+def test_a_segment_is_closed_once_its_cut_is_reached_everywhere() -> None:
+    cuts = [Cut(1, {0: 10}), Cut(2, {0: 20, 1: 5}), Cut(3, {0: 30, 1: 9})]
+    assert closed_segments(cuts, Progress(1, {0: 25, 1: 9}, 3, 0)) == 2
+    assert closed_segments(cuts, Progress(1, {0: 25, 1: 9}, 1, 0)) == 1
+    assert closed_segments(cuts, Progress(1, {0: 5}, 3, 0)) == 0
+    assert closed_segments(cuts, None) == 0
+
+
+def test_what_was_used_longest_ago_is_forgotten_first() -> None:
+    kept = ClosedSegments(limit=3000)
+    for number in range(4):
+        kept.put(("view", "key", number), Closed(0, 1, (b"x" * 500,)))
+        kept.get(("view", "key", 0))
+    assert [kept.get(("view", "key", number)) is not None for number in range(4)] == [True, False, True, True]
