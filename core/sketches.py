@@ -200,7 +200,10 @@ class Top(_Sketch):
             return []
         sketch = frequent_strings_sketch.deserialize(partial[0])
         rows = sketch.get_frequent_items(frequent_items_error_type.NO_FALSE_NEGATIVES, 0)
-        ranked = sorted(rows, key=lambda row: (-row[1], row[0]))[: self.k]
+        # thousands of rows, most of them far below the first k: order only those that can be among them
+        least = min(sorted((row[1] for row in rows), reverse=True)[: self.k], default=0)
+        shown = [row for row in rows if row[1] >= least]
+        ranked = sorted(shown, key=lambda row: (-row[1], row[0]))[: self.k]
         return [{"value": row[0], "estimate": row[1], "lower": row[2], "upper": row[3]} for row in ranked]
 
 
