@@ -91,22 +91,23 @@ def _place(chance: random.Random) -> tuple[str, str]:
 
 
 def _fill(settings: Settings, bound: BoundSource, published: int) -> None:
+    """All published days are segment 0; of the others each half minute is a segment."""
     views = [bound.view(name) for name in VIEWS]
     days = {view.name: _day(view) for view in views}
     semantics, name = bound.semantics(settings.dedupe_window), bound.source.name
-    boundary = published * DAY // SEGMENT
+    folders = Folders(settings.data_dir, name)
     publish(
-        Folders(settings.data_dir, name), manifest_of(name, semantics, boundary),
+        folders, manifest_of(name, semantics, 1),
         [(view, _published(view, days[view.name], published)) for view in views],
     )  # fmt: skip
-    now, last = time.time() + 3600, DAYS * DAY // SEGMENT
+    now, last = time.time() + 3600, 1 + (DAYS - published) * DAY // SEGMENT
+    cuts = folders.cuts()
+    for number in range(last):
+        cuts.make({0: number}, "bench")
     generation = Generation("bench", name, 0, {}, semantics, settings.shards, "cluster", "topic")
     fields = [(view, _live(days[view.name], published)) for view in views]
-    progress = Progress(1, {0: 1}, last, boundary)
-    _write(
-        settings,
-        speed_commands(Layout(settings.namespace, name), generation, progress, Lease(1, now, now), fields),
-    )
+    progress, layout = Progress(1, {0: last}, last, 1), Layout(settings.namespace, name)
+    _write(settings, speed_commands(layout, generation, progress, Lease(1, now, now), fields))
 
 
 def _day(view: CompiledView) -> Day:
@@ -154,7 +155,7 @@ def _published(view: CompiledView, day: Day, published: int) -> Mapping[tuple[st
 
 def _live(day: Day, published: int) -> Day:
     return {
-        (key, number * DAY // SEGMENT + segment, BEGIN + number * DAY + at): partial
+        (key, 1 + (number - published) * DAY // SEGMENT + segment, BEGIN + number * DAY + at): partial
         for number in range(published, DAYS)
         for (key, segment, at), partial in day.items()
     }

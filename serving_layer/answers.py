@@ -30,6 +30,7 @@ class Evidence:
     batch: Sequence[Bucketed] | None
     speed: SpeedReading | None
     silence: str | None = None
+    tiles: int = 0
 
     @property
     def reasons(self) -> list[str]:
@@ -72,7 +73,7 @@ def compose(question: Question, evidence: Evidence) -> dict[str, Any]:
         "as_of": iso(evidence.as_of),
         "complete": not reasons,
         "reasons": reasons,
-        "read": {"tiles": len(evidence.batch or ()), "fields": speed.fields if speed else 0},
+        "read": {"tiles": evidence.tiles, "fields": speed.fields if speed else 0},
     }
 
 

@@ -1,16 +1,22 @@
 """A question answered: one publish for the whole request, and a speed state that holds what it needs."""
 
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 
 from core.application import BoundSource
 from core.buckets import Run
+from core.measures import Partial
 from serving_layer.answers import Evidence, runs_of
+from serving_layer.kept import Kept, weight
 from serving_layer.ports import Bucketed, Snapshot, SpeedReading, SpeedSilent, SpeedStore, Versions
 from serving_layer.questions import Question
 
 __all__ = ["Desk"]
 
 _TRIES = 3
+_LIMIT = 16 << 20
+_WORTH = 4  # tiles: merging fewer anew costs less than keeping them
+Merged = Kept[Hashable, tuple[int, Partial]]
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,7 @@ class Desk:
     semantics: str
     versions: Versions
     speed: SpeedStore
+    merged: "Merged" = field(default_factory=lambda: Kept(_LIMIT, lambda kept: weight(kept[1])), repr=False)
 
     async def ask(self, question: Question) -> Evidence:
         """What both layers say. Raises `IndexBroken` where the batch part cannot be read."""
@@ -38,7 +45,26 @@ class Desk:
 
     async def _gather(self, question: Question, runs: list[Run], snapshot: Snapshot) -> Evidence:
         reading, silence = await self._speed(question, snapshot.boundary)
-        return Evidence(snapshot, self.semantics, _batch(question, runs, snapshot), reading, silence)
+        batch, tiles = self._batch(question, runs, snapshot)
+        return Evidence(snapshot, self.semantics, batch, reading, silence, tiles)
+
+    def _batch(
+        self, question: Question, runs: list[Run], snapshot: Snapshot
+    ) -> tuple[list[Bucketed] | None, int]:
+        """The batch part and of how many tiles: a version never changes, so one row is kept merged."""
+        if snapshot.index is None or snapshot.manifest is None:
+            return None, 0
+        view, key, version = question.view, question.key_text, snapshot.manifest.version
+        place = (version, view.name, key, question.start, question.end)
+        kept = self.merged.get(place) if question.every is None else None
+        if kept is not None:
+            return [(question.first, kept[1])], kept[0]
+        found = snapshot.index.read(view, key, runs)
+        if question.every is None and len(found) >= _WORTH:
+            kept = (len(found), view.merge_all([partial for _, partial in found]))
+            self.merged.put(place, kept)
+            return [(question.first, kept[1])], kept[0]
+        return found, len(found)
 
     async def _speed(self, question: Question, boundary: int) -> tuple[SpeedReading | None, str | None]:
         span = (question.first, question.last)
@@ -48,7 +74,3 @@ class Desk:
             ), None
         except SpeedSilent as error:
             return None, str(error)
-
-
-def _batch(question: Question, runs: list[Run], snapshot: Snapshot) -> list[Bucketed] | None:
-    return snapshot.index.read(question.view, question.key_text, runs) if snapshot.index else None

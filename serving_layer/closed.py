@@ -5,18 +5,17 @@ bucket. All but those of the newest segments are final: a record behind a cut th
 is written, and whatever comes later lies in a later segment.
 """
 
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from core.cuts import Cut, reaches
 from core.handoff import Progress
 from core.measures import Partial
+from serving_layer.kept import Kept, weight
 
-__all__ = ["Closed", "ClosedSegments", "Place", "closed_segments"]
+__all__ = ["Bundle", "Closed", "ClosedSegments", "Place", "closed_segments"]
 
 LIMIT = 32 << 20
-_OVERHEAD = 400  # bytes of an entry beside its texts and sketches, roughly
 Place = tuple[str, str, int]  # view, key, container
 
 
@@ -32,34 +31,31 @@ class Closed:
     partial: Partial | None
     hot: bool = False
 
-    @property
-    def size(self) -> int:
-        return _OVERHEAD + sum(len(slot) for slot in self.partial or () if isinstance(slot, bytes | str))
+
+@dataclass(frozen=True)
+class Bundle:
+    """Containers that go into one row, merged: `of` are the partials it was made of."""
+
+    of: tuple[Partial, ...]
+    partial: Partial
+
+    def made_of(self, partials: Sequence[Partial]) -> bool:
+        """Whether it was made of these very objects: what nothing was added to stays the object it was."""
+        return len(partials) == len(self.of) and all(
+            one is other for one, other in zip(partials, self.of, strict=True)
+        )
 
 
 class ClosedSegments:
-    """What was used last, up to `limit` bytes."""
+    """What a process keeps: closed segments by container, and bundles by question."""
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self._limit, self._size = limit, 0
-        self._kept: OrderedDict[Place, Closed] = OrderedDict()
-
-    def get(self, place: Place) -> Closed | None:
-        found = self._kept.get(place)
-        if found is not None:
-            self._kept.move_to_end(place)
-        return found
-
-    def put(self, place: Place, closed: Closed) -> None:
-        former = self._kept.pop(place, None)
-        self._size += closed.size - (former.size if former else 0)
-        self._kept[place] = closed
-        while self._size > self._limit:
-            self._size -= self._kept.popitem(last=False)[1].size
+        self.containers: Kept[Place, Closed] = Kept(limit, lambda closed: weight(closed.partial))
+        self.bundles: Kept[Hashable, Bundle] = Kept(limit // 4, lambda bundle: weight(bundle.partial))
 
     def clear(self) -> None:
-        self._kept.clear()
-        self._size = 0
+        self.containers.clear()
+        self.bundles.clear()
 
 
 def closed_segments(cuts: Sequence[Cut], progress: Progress | None) -> int:

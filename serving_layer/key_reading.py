@@ -9,7 +9,7 @@ from core.keys import shard_of
 from core.layout import Layout, container_width, field_name, parse_field, unseal
 from core.measures import Partial
 from core.views import CompiledView
-from serving_layer.closed import Closed, ClosedSegments, Place
+from serving_layer.closed import Bundle, Closed, ClosedSegments, Place
 from serving_layer.pipes import Command
 from serving_layer.ports import Bucketed
 
@@ -81,10 +81,11 @@ class KeyReading:
         touched = self._touched_containers([next(asked) for _ in self._segments])
         if not touched <= set(self._hot):
             for at in touched:
-                self._kept.put(self._wanted.place(at), replace(self._warm[at], hot=True))
+                self._kept.containers.put(self._wanted.place(at), replace(self._warm[at], hot=True))
             return None
         found, upto = list[Bucketed](), min(closed, self._newest + 1)
         newest = {at: next(asked) for at in self._hot}
+        found += self._bundled(touched)
         for at, held in self._warm.items():
             found += self._warmed(at, held, self._newly(at, newest.get(at)), upto, at in touched)
         for at in self._cold:
@@ -97,24 +98,40 @@ class KeyReading:
         final, still_open = _apart(fields, upto)
         partials = [*([held.partial] if held.partial is not None else []), *(one for _, one in final)]
         partial = self._wanted.view.merge_all(partials) if final else held.partial
-        self._kept.put(
+        self._kept.containers.put(
             self._wanted.place(at), replace(held, upto=max(held.upto, upto), partial=partial, hot=hot)
         )
-        return still_open if partial is None else [(at, partial), *still_open]
+        bundled = self._wanted.every is None and not hot
+        return still_open if partial is None or bundled else [(at, partial), *still_open]
+
+    def _bundled(self, touched: set[int]) -> list[Bucketed]:
+        """Containers that nothing was added to, merged once for as long as that is so."""
+        quiet = {at: held.partial for at, held in self._warm.items() if at not in touched}
+        partials = [partial for partial in quiet.values() if partial is not None]
+        if self._wanted.every is not None or not partials:
+            return []
+        place = (self._wanted.view.name, self._wanted.key, self._wanted.start, self._wanted.end)
+        bundle = self._kept.bundles.get(place)
+        if bundle is None or not bundle.made_of(partials):
+            bundle = Bundle(tuple(partials), self._wanted.view.merge_all(partials))
+            self._kept.bundles.put(place, bundle)
+        return [(min(quiet), bundle.partial)]
 
     def _colded(self, at: int, flat: Sequence[bytes], upto: int) -> list[Bucketed]:
         final, still_open = _apart(self._read(zip(flat[::2], flat[1::2], strict=True)), upto)
         if len(final) < _WORTH or not self._wanted.takes_whole(at):
             return [*final, *still_open]
         partial = self._wanted.view.merge_all([one for _, one in final])
-        self._kept.put(self._wanted.place(at), Closed(self._wanted.boundary, upto, partial, bool(still_open)))
+        self._kept.containers.put(
+            self._wanted.place(at), Closed(self._wanted.boundary, upto, partial, bool(still_open))
+        )
         return [(at, partial), *still_open]
 
     def _closed(self, container: int) -> Closed | None:
         """What is kept of a container, if it helps to answer this."""
         if not self._wanted.takes_whole(container):
             return None
-        closed = self._kept.get(self._wanted.place(container))
+        closed = self._kept.containers.get(self._wanted.place(container))
         if closed is None or closed.boundary != self._wanted.boundary:
             return None
         return closed if closed.upto + _MOST_OPEN > self._newest else None

@@ -47,7 +47,7 @@ def fill(settings: Settings, client: "Redis", boundary: int = 1) -> None:
     layout = Layout(settings.namespace, BOUND.source.name)
     fields = [(view, fields_of(view, placed)) for view in VIEWS]
     for command in speed_commands(layout, generation(), progress(1), lease(), fields):
-        client.execute_command(*command)
+        client.execute_command(*command)  # type: ignore[no-untyped-call]
 
 
 def eventually(look: Callable[[], bool], seconds: float = 10) -> None:
@@ -81,7 +81,7 @@ def test_a_paused_redis_delays_no_answer_for_long(
 ) -> None:
     fill(settings, redis_client)
     one = settings.model_copy(update={"api_workers": 1})
-    pid = int(redis_client.info("server")["process_id"])  # type: ignore[index]
+    pid = int(redis_client.info("server")["process_id"])
     with api(one, tmp_path / "api.log") as client:
         assert client.get(USER).json()["complete"]
         os.kill(pid, signal.SIGSTOP)

@@ -14,7 +14,8 @@ from core.handoff import Progress
 from core.instants import format_instant
 from core.layout import Layout
 from serving_layer import key_reading
-from serving_layer.closed import Closed, ClosedSegments, closed_segments
+from serving_layer.closed import closed_segments
+from serving_layer.kept import Kept
 from serving_layer.speed_state import RedisSpeedStore
 from tests.serving_kit import (
     BOUND,
@@ -95,8 +96,8 @@ def test_a_segment_is_closed_once_its_cut_is_reached_everywhere() -> None:
 
 
 def test_what_was_used_longest_ago_is_forgotten_first() -> None:
-    kept = ClosedSegments(limit=3000)
+    kept: Kept[int, bytes] = Kept(3000, len)
     for number in range(4):
-        kept.put(("view", "key", number), Closed(0, 1, (b"x" * 500,)))
-        kept.get(("view", "key", 0))
-    assert [kept.get(("view", "key", number)) is not None for number in range(4)] == [True, False, True, True]
+        kept.put(number, b"x" * 900)
+        kept.get(0)
+    assert [kept.get(number) is not None for number in range(4)] == [True, False, True, True]
