@@ -5,6 +5,7 @@ LMDB file.
 """
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -51,12 +52,13 @@ class Part:
 
 @dataclass(frozen=True)
 class IndexFile:
-    """A finished index file."""
+    """A finished index file, and the SHA-256 of each table file that it was made from."""
 
     view: str
     number: int
     rows: int
     sha256: str
+    tables: dict[str, str]
 
 
 def staging(folders: Folders, version: int) -> Path:
@@ -94,7 +96,8 @@ def build_part(part: Part) -> IndexFile:
             "two rows share a key"
         )
     part.path.chmod(0o444)
-    return IndexFile(part.view, part.number, written, _seal(part.path))
+    tables = {file.path.name: _digest(file.path) for file in part.files}
+    return IndexFile(part.view, part.number, written, _seal(part.path), tables)
 
 
 def _write(part: Part) -> int:
@@ -182,7 +185,18 @@ def _seal(path: Path) -> str:
     """Makes a file durable; its SHA-256."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
+    return _digest(path)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def checksum(files: Sequence[IndexFile]) -> str:
+    """One SHA-256 over all table files of a view: their names and contents."""
+    tables = {name: digest for file in files for name, digest in file.tables.items()}
+    return hashlib.sha256(json.dumps(tables, sort_keys=True).encode()).hexdigest()
 
 
 def install(staged: Path, target: Path) -> None:

