@@ -19,7 +19,7 @@ def test_every_answer_of_the_demo_is_right(demo: Played) -> None:
 
 
 def test_the_notebook_runs_on_the_demo(demo: Played, tmp_path: Path) -> None:
-    notebook = nbformat.read(ROOT / "notebooks" / "from_event_to_answer.ipynb", as_version=4)
+    notebook = nbformat.reads((ROOT / "notebooks" / "from_event_to_answer.ipynb").read_text(), as_version=4)  # type: ignore[no-untyped-call]
     environment = {**os.environ, **demo.settings.environment()}
     NotebookClient(notebook, timeout=120).execute(cwd=str(tmp_path), env=environment)
     plots = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
