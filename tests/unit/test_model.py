@@ -22,9 +22,17 @@ appetite = st.sampled_from([1, 2, 1000])
 class Schedules(RuleBasedStateMachine):
     parts = Parts()
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(history=st.integers(0, 3))
+    def start(self, history: int) -> None:
+        """Some schedules begin where there is a generation, a cut, or a publish already."""
         self.platform = Platform(self.parts)
+        self.platform.run_speed(rounds=min(history, 1))
+        if history > 1:
+            self.platform.send(partition=0, key="a")
+            self.platform.send(partition=1, key="b")
+            self.platform.run_speed(rounds=2)
+        if history > 2:
+            self.platform.publish()
 
     @rule(
         places=st.lists(st.integers(0, 2), min_size=1, max_size=3),
