@@ -9,16 +9,15 @@ from core.cuts import offsets_to
 from core.handoff import doubts
 from core.manifest import Manifest
 from core.measures import Partial
-from core.views import CompiledView
 from serving_layer.moments import text_of
 from serving_layer.ports import Bucketed, Snapshot, SpeedReading
+from serving_layer.presenting import Presenter, Shown
 from serving_layer.questions import Question, check_rows
 from serving_layer.rendering import iso
 
 __all__ = ["Evidence", "compose", "runs_of"]
 
 Grouped = dict[int | None, list[Partial]]
-Span = tuple[int | None, int | None]
 
 
 @dataclass(frozen=True)
@@ -57,8 +56,11 @@ def runs_of(question: Question) -> list[Run]:
     return split(question.first, question.last, tuple(widths))
 
 
-def compose(question: Question, evidence: Evidence) -> dict[str, Any]:
-    """The answer as it is rendered. Raises `Problem` if an open range turns out to have too many rows."""
+def compose(question: Question, evidence: Evidence, shown: Shown | None = None) -> dict[str, Any]:
+    """The answer as it is rendered; `shown` spares work.
+
+    Raises `Problem` if an open range turns out to have too many rows.
+    """
     speed, manifest = evidence.speed, evidence.snapshot.manifest
     reasons = evidence.reasons
     return {
@@ -67,7 +69,7 @@ def compose(question: Question, evidence: Evidence) -> dict[str, Any]:
         "from": _text(question.start),
         "to": _text(question.end),
         "every": question.every_name,
-        "rows": _rows(question, evidence.batch, speed.buckets if speed else None),
+        "rows": _rows(question, evidence.batch, speed.buckets if speed else None, shown),
         "manifest": manifest and _manifest(manifest),
         "generation": speed.generation.id if speed and speed.generation else None,
         "as_of": iso(evidence.as_of),
@@ -88,9 +90,14 @@ def _manifest(manifest: Manifest) -> dict[str, Any]:
 
 
 def _rows(
-    question: Question, batch: Sequence[Bucketed] | None, speed: Sequence[Bucketed] | None
+    question: Question,
+    batch: Sequence[Bucketed] | None,
+    speed: Sequence[Bucketed] | None,
+    shown: Shown | None,
 ) -> list[dict[str, Any]]:
-    every, presenter = question.every, _Presenter(question.view)
+    every = question.every
+    # rows of a series are many and seldom asked for again as they were
+    presenter = Presenter(question.view, shown if every is None else None)
     left, right = _grouped(batch, every), _grouped(speed, every)
     if every is None:
         return [presenter.row((question.start, question.end), _of(left, None), _of(right, None))]
@@ -124,32 +131,6 @@ def _steps(question: Question, every: int, seen: Sequence[int | None]) -> list[t
     end = max(known) + every if question.end is None else question.end
     check_rows(floor(start, every), ceil(end, every), every)
     return list(steps(start, end, every))
-
-
-class _Presenter:
-    """Shows rows of one view; what an empty row shows is worked out once."""
-
-    def __init__(self, view: CompiledView) -> None:
-        self._view = view
-        self._empty = view.present(view.zero)
-
-    def row(self, span: Span, batch: list[Partial] | None, speed: list[Partial] | None) -> dict[str, Any]:
-        left, right = self._merged(batch), self._merged(speed)
-        shown = [self._shown(part) for part in (left, right)]
-        merged = self._view.present(self._view.merge(left, right)) if left and right else shown[not left]
-        return {
-            "from": _text(span[0]),
-            "to": _text(span[1]),
-            "measures": merged,
-            "batch": None if batch is None else shown[0],
-            "speed": None if speed is None else shown[1],
-        }
-
-    def _merged(self, found: list[Partial] | None) -> Partial | None:
-        return self._view.merge_all(found) if found else None
-
-    def _shown(self, part: Partial | None) -> dict[str, Any]:
-        return self._empty if part is None else self._view.present(part)
 
 
 def _text(moment: int | None) -> str | None:

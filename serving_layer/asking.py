@@ -9,6 +9,7 @@ from core.measures import Partial
 from serving_layer.answers import Evidence, runs_of
 from serving_layer.kept import Kept, weight
 from serving_layer.ports import Bucketed, Snapshot, SpeedReading, SpeedSilent, SpeedStore, Versions
+from serving_layer.presenting import Shown, shown_before
 from serving_layer.questions import Question
 
 __all__ = ["Desk"]
@@ -28,6 +29,7 @@ class Desk:
     versions: Versions
     speed: SpeedStore
     merged: "Merged" = field(default_factory=lambda: Kept(_LIMIT, lambda kept: weight(kept[1])), repr=False)
+    shown: Shown = field(default_factory=shown_before, repr=False)
 
     async def ask(self, question: Question) -> Evidence:
         """What both layers say. Raises `IndexBroken` where the batch part cannot be read."""

@@ -35,7 +35,7 @@ async def ask_view(request: Request) -> Response:
     except UnknownName as error:
         raise Problem("unknown-view", str(error), field="view", value=name, allowed=error.known) from error
     question = parse_question(bound.view(name), request.query_params.multi_items())
-    evidence = await services.desks[bound.source.name].ask(question)
-    answer = compose(question, evidence)
+    desk = services.desks[bound.source.name]
+    answer = compose(question, await desk.ask(question), desk.shown)
     services.metrics.answers.labels(name, "true" if answer["complete"] else "false").inc()
     return Json(answer)

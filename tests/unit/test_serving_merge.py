@@ -107,7 +107,9 @@ def answer(
         watch.look()
         desk = Desk(BOUND, SEMANTICS, watch, RedisSpeedStore(layout, pipe, SEMANTICS))
         question = parse_question(view, parameters.items())
-        return compose(question, asyncio.run(desk.ask(question)))
+        told = [compose(question, asyncio.run(desk.ask(question)), desk.shown) for _ in range(2)]
+        assert told[0]["rows"] == told[1]["rows"]
+        return told[1]
 
 
 def plain(view: CompiledView, events: Events, asked: dict[str, Any], parameters: dict[str, str]) -> Rows:

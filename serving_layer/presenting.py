@@ -1,0 +1,58 @@
+"""Rows as answers show them. What the same partials showed once is shown again without any work."""
+
+from typing import Any
+
+from core.measures import Partial
+from core.views import CompiledView
+from serving_layer.kept import Kept, weight
+from serving_layer.moments import text_of
+
+__all__ = ["Presenter", "Shown", "shown_before"]
+
+Span = tuple[int | None, int | None]
+Shown = Kept[tuple[int, ...], tuple[tuple[Partial, ...], dict[str, Any]]]
+_LIMIT = 8 << 20
+
+
+def shown_before() -> Shown:
+    """What presenters of one process share, by the identity of partials, which it keeps alive."""
+    return Kept(_LIMIT, lambda entry: 2000 + sum(map(weight, entry[0])))
+
+
+class Presenter:
+    """Shows rows of one view; what an empty row shows is worked out once."""
+
+    def __init__(self, view: CompiledView, shown: Shown | None) -> None:
+        self._view = view
+        self._empty = view.present(view.zero)
+        # numbers are shown faster than looked up; sketches are not
+        sketches = any(measure.approximate for measure in view.measures.values())
+        self._before = shown if sketches else None
+
+    def row(self, span: Span, batch: list[Partial] | None, speed: list[Partial] | None) -> dict[str, Any]:
+        """`batch` and `speed` are None for a layer that has nothing to say."""
+        left, right = self._merged(batch), self._merged(speed)
+        return {
+            "from": None if span[0] is None else text_of(span[0]),
+            "to": None if span[1] is None else text_of(span[1]),
+            "measures": self._show(*(part for part in (left, right) if part is not None)),
+            "batch": None if batch is None else self._show(*([left] if left is not None else [])),
+            "speed": None if speed is None else self._show(*([right] if right is not None else [])),
+        }
+
+    def _merged(self, found: list[Partial] | None) -> Partial | None:
+        if not found:
+            return None
+        return found[0] if len(found) == 1 else self._view.merge_all(found)
+
+    def _show(self, *parts: Partial) -> dict[str, Any]:
+        if not parts:
+            return self._empty
+        place = tuple(map(id, parts))
+        before = self._before.get(place) if self._before else None
+        if before is not None and all(one is other for one, other in zip(before[0], parts, strict=True)):
+            return before[1]
+        shown = self._view.present(parts[0] if len(parts) == 1 else self._view.merge_all(parts))
+        if self._before:
+            self._before.put(place, (parts, shown))
+        return shown
