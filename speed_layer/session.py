@@ -21,6 +21,8 @@ _OPTIONS: dict[str, bool | float | int | str | None] = {
     "spark.sql.adaptive.streaming.stateless.enabled": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
     "spark.sql.streaming.stopTimeout": "20s",
+    # checksums of the checkpoint double its cost, and every file of it is small and replaced by renaming
+    "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
     "spark.python.worker.reuse": "true",
     "spark.python.daemon.module": "speed_layer.worker_daemon",
 }

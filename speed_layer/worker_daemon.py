@@ -7,10 +7,6 @@ import gc
 
 from pyspark import daemon
 
-import speed_layer.decode_step
-import speed_layer.fold_step
-import speed_layer.write_step
-
 __all__ = ["manager"]
 
 manager = daemon.manager

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from kafka import KafkaProducer
@@ -168,7 +168,7 @@ class World:
             name = raw.decode()
             view, _, key = name.partition("}:f:")[2].split(":", 2)
             assert int(name.partition("}")[0].rpartition(".")[2]) == shard_of(view, key, self.settings.shards)
-            for field, value in self.redis.hgetall(name).items():  # type: ignore[union-attr]
+            for field, value in _hash(self.redis, name).items():
                 partial = self.bound.views[view].codec.unpack(unseal(value)[1])
                 found[view, key, *parse_field(field)] = self.bound.views[view].present(partial)
         return found
@@ -251,7 +251,11 @@ def _forget_cut(world: World) -> None:
 
 def _keys(world: World, what: str) -> list[bytes]:
     head = world.layout.shard(world.current(), 0).rpartition(".")[0]
-    return list(world.redis.scan_iter(f"{head}.*}}:{what}:*"))  # type: ignore[arg-type]
+    return list(world.redis.scan_iter(f"{head}.*}}:{what}:*"))
+
+
+def _hash(redis: Redis, key: str | bytes) -> dict[bytes, bytes]:
+    return cast(dict[bytes, bytes], redis.hgetall(key))
 
 
 def test_state_equals_a_loop_over_the_records(world: World) -> None:
@@ -293,7 +297,7 @@ def test_a_micro_batch_that_was_half_written_is_completed_and_counted_once(world
 def _written_by(world: World, batch: int, view: str) -> tuple[str, bytes]:
     """A field of a view that micro-batch `batch` wrote, and no older one."""
     for key in _keys(world, "f"):
-        for name, value in world.redis.hgetall(key).items():  # type: ignore[union-attr]
+        for name, value in _hash(world.redis, key).items():
             if unseal(value)[0] == batch and f":f:{view}:".encode() in key:
                 return key.decode(), name
     raise AssertionError(f"micro-batch {batch} wrote nothing of {view}")
@@ -419,7 +423,7 @@ def test_the_lease_says_up_to_when_nothing_is_missing(world: World) -> None:
 def test_redis_that_is_full_stops_the_job_from_advancing_until_there_is_room(world: World) -> None:
     world.send(0, *_events(20))
     world.catch_up()
-    used = int(world.redis.info("memory")["used_memory"])  # type: ignore[index]
+    used = int(world.redis.info("memory")["used_memory"])
     job = replace(world.job(), until_caught_up=False)
     try:
         world.redis.config_set("maxmemory", str(max(1, used // 2)))

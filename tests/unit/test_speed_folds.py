@@ -60,7 +60,7 @@ def test_a_fold_over_doubles_gives_the_same_quantiles_and_extremes(groups: list[
 
 
 def test_a_fold_over_decimals_keeps_every_digit() -> None:
-    groups = [[Decimal("99999999.99"), None, Decimal("-0.01")], [None]]
+    groups: list[list[Any]] = [[Decimal("99999999.99"), None, Decimal("-0.01")], [None]]
     for measure in (Sum("d"), Mean("d"), Min("d"), Max("d")):
         bound = measure.bind(COLUMNS)
         assert _folded(bound, groups, pa.decimal128(10, 2)) == _one_by_one(bound, groups)
