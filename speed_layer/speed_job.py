@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TypeVar
-from uuid import uuid4
 
 from py4j.protocol import Py4JError
 from pyspark.errors import StreamingQueryException
@@ -16,19 +15,18 @@ from pyspark.sql.streaming.query import StreamingQuery
 from conf.settings import Settings, SettingsError
 from core.application import BoundSource
 from core.cuts import reaches
-from core.errors import FormatRefused, SourceUnusable, StateLost
+from core.errors import SourceUnusable, StateLost
 from core.folders import Folders
-from core.handoff import Generation, Progress, check_same_log
+from core.handoff import Generation, Progress
 from core.layout import Layout
 from core.logs import Logger
-from speed_layer.checkpoint import Checkpoint
 from speed_layer.clients import RedisAddress
 from speed_layer.faults import RedisAway, RedisFull, StartOver
-from speed_layer.generations import Found, Wanted, beginning, objection, usable
 from speed_layer.heartbeat import Heartbeat
 from speed_layer.janitor import Janitor
 from speed_layer.log import Log
 from speed_layer.micro_batches import MicroBatches, Stopped
+from speed_layer.opening import Opening
 from speed_layer.pipeline import Pipeline
 from speed_layer.plan import Plan
 from speed_layer.session import start_query
@@ -61,6 +59,7 @@ class SpeedJob:
         self.layout = Layout(self.settings.namespace, name)
         self.state = SpeedState(self.redis.connect(), self.layout)
         self.cuts, self.publications = self.folders.cuts(), self.folders.publications()
+        self.opening = Opening(self.settings, self.bound, self.source, self.state, self.folders, self.log)
         self.janitor = Janitor(self.state, self.folders.checkpoint("x").parent, self.log)
         self._condemned: dict[str, str] = {}
         self._failures = 0
@@ -107,83 +106,8 @@ class SpeedJob:
 
     def _open(self) -> tuple[Generation, Progress, dict[int, int]]:
         """The generation to write, where it stands, and the log's end now."""
-        wanted, target = self._wanted(), self.source.ends()
-        resumed = self._resume(wanted)
-        generation, progress = resumed or self._begin(wanted)
-        return generation, progress, target
-
-    def _wanted(self) -> Wanted:
-        identity, manifest = self.source.identity(), self.publications.resolve()
-        if manifest is not None:
-            archived = (manifest.cluster_id, manifest.topic_id)
-            check_same_log(archived, (identity.cluster, identity.topic_id), identity.topic)
-        return Wanted(
-            source=self.bound.source.name,
-            semantics=self.bound.semantics(self.settings.dedupe_window),
-            shards=self.settings.shards,
-            window=self.settings.dedupe_window,
-            log=identity,
-            boundary=manifest.boundary if manifest else 0,
-        )
-
-    def _resume(self, wanted: Wanted) -> tuple[Generation, Progress] | None:
-        writing = self.state.writing()
-        if writing is None:
-            return None
-        try:
-            reason = self._condemned.get(writing) or self._objection(wanted, writing)
-        except FormatRefused as error:
-            reason = str(error)
-        if reason:
-            self.log.info("generation_not_resumed", generation=writing, reason=reason)
-            return None
-        meta, progress = self.state.meta(writing), self.state.progress(writing)
-        if meta is None or progress is None:
-            return None
-        self.log.info(
-            "generation_resumed", generation=writing, batch=progress.batch, start_cut=meta.start_cut
-        )
-        return meta, progress
-
-    def _objection(self, wanted: Wanted, generation: str) -> str | None:
-        meta, progress = self.state.meta(generation), self.state.progress(generation)
-        if meta is None or progress is None:
-            return "Redis lost what it was and how far it had come"
-        checkpoint = self._checkpoint(generation)
-        try:
-            end = checkpoint.end(progress.batch) if progress.batch >= 0 else None
-        except StateLost as error:
-            return str(error)
-        stamps = self.state.stamps(meta)
-        found = Found(meta, progress, stamps, checkpoint.newest(), checkpoint.committed(), end)
-        return objection(wanted, found, len(self.cuts.all()))
-
-    def _begin(self, wanted: Wanted) -> tuple[Generation, Progress]:
-        generation, progress = beginning(wanted, uuid4().hex[:12], self.cuts.all(), self.source.begins())
-        self.state.begin(generation, progress)
-        self.log.info(
-            "generation_begun",
-            generation=generation.id,
-            start_cut=generation.start_cut,
-            reads_from=dict(progress.end),
-            lost=progress.lost,
-        )
-        if not self._current_is_usable(wanted):
-            self.state.use(generation.id)
-        return generation, progress
-
-    def _current_is_usable(self, wanted: Wanted) -> bool:
-        current = self.state.current()
-        if current is None:
-            return False
-        try:
-            meta, progress = self.state.meta(current), self.state.progress(current)
-        except FormatRefused:
-            return False
-        return usable(meta, progress, self.state.stamps(meta) if meta else (), wanted.semantics)
-
-    def _checkpoint(self, generation: str) -> Checkpoint:
-        return Checkpoint(self.folders.checkpoint(generation), self.bound.source.topic)
+        target = self.source.ends()
+        return *self.opening.open(self._condemned), target
 
     def _stream(self, batches: MicroBatches, target: dict[int, int]) -> None:
         """Write one generation; returns when the job is to end, raises when the generation is at its end."""
@@ -220,7 +144,7 @@ class SpeedJob:
             progress,
             self.state,
             pipeline,
-            self._checkpoint(generation.id),
+            self.opening.checkpoint(generation.id),
             self.cuts,
             self.publications,
             self.settings.cut_interval,
