@@ -5,6 +5,7 @@ last one in the speed state only, in segments of half a minute as a live stream 
 """
 
 import argparse
+import os
 import random
 import sys
 import tempfile
@@ -62,7 +63,7 @@ def _measure(folder: Path, published: int, rate: float, seconds: float) -> None:
             wait.for_http(f"{settings.api_url}/healthz")
             for view in VIEWS:
                 _load(settings, bound.view(view), published, rate, seconds)
-            row("  memory of the API process", f"{_memory(settings):.0f}", "MB")
+            row("  memory of the API process", f"{_usage(settings)[0]:.0f}", "MB")
 
 
 def _load(settings: Settings, view: CompiledView, published: int, rate: float, seconds: float) -> None:
@@ -75,12 +76,18 @@ def _load(settings: Settings, view: CompiledView, published: int, rate: float, s
         return f"/v1/views/{view.name}?{span}&{key}".rstrip("&")
 
     read = httpx.get(settings.api_url + path(0)).json()["read"]
+    drive(
+        "127.0.0.1", settings.api_port, path, rate / 2, 5
+    )  # what a process keeps is a matter of what was asked
+    before = _usage(settings)[1]
     found = drive("127.0.0.1", settings.api_port, path, rate, seconds)
+    used = (_usage(settings)[1] - before) / (rate * seconds) * 1000
     title = f"{view.name}, 7 days, {DAYS - published} of them unpublished, {rate:.0f}/s"
+    row(title, percentiles(found.seconds, 1000), "ms")
+    row("  first read", f"{read['tiles']} tiles, {read['fields']} fields")
     row(
-        title,
-        percentiles(found.seconds, 1000),
-        f"ms  {read}, failed {found.failed}, own delay {found.late * 1000:.0f}",
+        "  CPU a request; failed; generator late by at most",
+        f"{used:.2f} ms; {found.failed}; {found.late:.3f} s",
     )
 
 
@@ -172,21 +179,26 @@ def _write(settings: Settings, commands: Iterable[Command]) -> None:
         row("  Redis holds", f"{client.info('memory')['used_memory'] / 2**20:.0f}", "MB")
 
 
-def _memory(settings: Settings) -> float:
-    """Megabytes of the process that listens: the largest of those with our port in their environment."""
-    mark = f"LAMBDA_API_PORT={settings.api_port}".encode()
-    sizes = [0.0]
+def _usage(settings: Settings) -> tuple[float, float]:
+    """Megabytes and CPU seconds of the API's process: the largest of those that run for our port."""
+    mark, found = f"LAMBDA_API_PORT={settings.api_port}".encode(), [(0.0, 0.0)]
     for path in Path("/proc").glob("[0-9]*"):
         try:
             if (
                 mark in (path / "environ").read_bytes()
                 and b"serving_layer" in (path / "cmdline").read_bytes()
             ):
-                status = (path / "status").read_text()
-                sizes.append(int(status.partition("VmRSS:")[2].split()[0]) / 1024)
+                found.append(_of(path))
         except (OSError, IndexError):
             continue
-    return max(sizes)
+    return max(found)
+
+
+def _of(process: Path) -> tuple[float, float]:
+    status = (process / "status").read_text()
+    times = (process / "stat").read_text().rpartition(")")[2].split()[11:13]
+    resident = int(status.partition("VmRSS:")[2].split()[0]) / 1024
+    return resident, sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

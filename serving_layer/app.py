@@ -1,5 +1,10 @@
 """The API as one ASGI application: the composition root of the serving layer."""
 
+import multiprocessing
+import os
+import signal
+import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -44,7 +49,17 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
 def from_environment() -> FastAPI:
     """What uvicorn's processes call."""
     settings = get_settings()
+    if multiprocessing.parent_process() is not None:
+        threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
     return create_app(settings, build(settings))
+
+
+def _follow_parent() -> None:
+    """A process whose parent was killed would go on listening, and nobody would look after it."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @asynccontextmanager

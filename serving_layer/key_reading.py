@@ -15,7 +15,7 @@ from serving_layer.ports import Bucketed
 
 __all__ = ["KeyReading", "Wanted"]
 
-_WORTH = 16  # fields: merging fewer anew costs less than keeping them
+_WORTH = 4  # fields: merging fewer anew costs less than keeping them
 _MOST_OPEN = 64  # segments: a container last looked at before so many is read as a whole
 
 
