@@ -1,6 +1,6 @@
 """What goes wrong with Redis inside a task, told apart so that the driver knows what to do.
 
-A task can only fail with a text; the driver reads the kind back from it.
+A task can only fail with a text; the driver finds the error's name in it.
 """
 
 import re
@@ -15,7 +15,7 @@ from core.errors import LambdaError, StateLost
 
 __all__ = ["RedisAway", "RedisFull", "StartOver", "naming", "of_text"]
 
-_MARK = re.compile(r"\[speed-fault:(\w+)\] ([^\n]*)")
+_TOLD = re.compile(r"\b(StateLost|RedisFull|RedisAway): ([^\n]*)")
 _LOST = "STATELOST"
 _AWAY = (Unreachable, Unanswered, ReadOnlyError, MasterDownError, TryAgainError)
 
@@ -32,34 +32,30 @@ class StartOver(LambdaError):
     """This generation cannot go on; the text says why. A new one begins."""
 
 
-_KINDS: dict[str, type[LambdaError]] = {"away": RedisAway, "full": RedisFull, "lost": StateLost}
+_BY_NAME: dict[str, type[LambdaError]] = {kind.__name__: kind for kind in (StateLost, RedisFull, RedisAway)}
 
 
 @contextmanager
 def naming() -> Iterator[None]:
-    """Names errors of Redis `RedisAway`, `RedisFull` or `StateLost`, with a text that outlives a task."""
+    """Errors of Redis become `RedisAway`, `RedisFull` or `StateLost`."""
     try:
         yield
     except RedisError as error:
         kind = _kind(error)
         if kind is None:
             raise
-        text = " ".join(str(error).split()) or type(error).__name__
-        raise _KINDS[kind](f"[speed-fault:{kind}] {text}") from error
+        raise kind(" ".join(str(error).split()) or type(error).__name__) from error
 
 
-def _kind(error: RedisError) -> str | None:
+def _kind(error: RedisError) -> type[LambdaError] | None:
     if _LOST in str(error):
-        return "lost"
+        return StateLost
     if isinstance(error, OutOfMemoryError) or "OOM command not allowed" in str(error):
-        return "full"
-    return "away" if isinstance(error, _AWAY) else None
+        return RedisFull
+    return RedisAway if isinstance(error, _AWAY) else None
 
 
 def of_text(text: str) -> LambdaError | None:
-    """The fault that a failed task told of, if it was one of ours; the gravest of several."""
-    found = {kind: what for kind, what in _MARK.findall(text)}
-    for kind in ("lost", "full", "away"):
-        if kind in found:
-            return _KINDS[kind](found[kind])
-    return None
+    """The fault that failed tasks told of, if it was one of ours; the gravest of several."""
+    found = dict(_TOLD.findall(text))
+    return next((kind(found[name]) for name, kind in _BY_NAME.items() if name in found), None)

@@ -18,6 +18,7 @@ from speed_layer.state import SpeedState
 __all__ = ["Heartbeat", "require_stamps"]
 
 _SECONDS = 1.0
+_SILENCE = 5.0  # between two lines about the same trouble
 
 
 def require_stamps(stamps: Sequence[int | None], batch: int) -> None:
@@ -57,12 +58,15 @@ class Heartbeat:
             thread.join(10)
 
     def _repeat(self, work: Callable[[], None]) -> None:
+        spoke = float("-inf")
         while not self._closed and self.failure is None:
             began = time.monotonic()
             try:
                 work()
             except (RedisAway, RedisFull, SourceUnusable) as error:
-                self.log.warning("heartbeat_failed", what=work.__name__, reason=str(error))
+                if began - spoke >= _SILENCE:
+                    self.log.warning("heartbeat_failed", what=work.__name__, reason=str(error))
+                    spoke = began
             except Exception as error:  # noqa: BLE001  raised again in the main thread
                 self.failure = error
             self.batches.stop.wait(max(0.05, began + _SECONDS - time.monotonic()))

@@ -76,10 +76,11 @@ def test_a_torn_entry_of_the_checkpoint_is_lost_state(tmp_path: Path, text: str)
 
 
 def test_the_gravest_fault_of_a_failed_task_is_read_from_its_text() -> None:
-    away = "x: [speed-fault:away] Connection refused\n at y"
-    assert isinstance(of_text(away), RedisAway)
-    assert isinstance(of_text(away + " [speed-fault:full] OOM"), RedisFull)
-    assert isinstance(of_text(away + " [speed-fault:lost] stamp"), StateLost)
+    away = "x:\nspeed_layer.faults.RedisAway: Connection refused\n at y"
+    told = of_text(away)
+    assert isinstance(told, RedisAway) and str(told) == "Connection refused"
+    assert isinstance(of_text(away + "\nspeed_layer.faults.RedisFull: OOM"), RedisFull)
+    assert isinstance(of_text(away + "\ncore.errors.StateLost: stamp"), StateLost)
     assert of_text("ValueError: something else") is None
 
 
