@@ -26,11 +26,11 @@ from core.logs import Logger, get_logger
 __all__ = ["main"]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, settings: Settings | None = None) -> int:
     """Runs the job; 1 after an error that it could name, which is one line of the log."""
     options, log = _parse(arguments), get_logger("batch")
     try:
-        _work(options, get_settings(), log)
+        _work(options, settings or get_settings(), log)
     except (LambdaError, SettingsError) as error:
         log.error("batch_failed", error=type(error).__name__, reason=str(error))
         return 1

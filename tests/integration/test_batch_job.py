@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 from kafka import KafkaProducer
 from pyspark.sql import SparkSession
 
+from batch_layer import index
 from batch_layer.boundary import NoRedis
+from batch_layer.job import main
 from batch_layer.log import open_log
 from batch_layer.run import BatchRun
 from batch_layer.session import build_session
@@ -20,15 +23,19 @@ from conf.clients import kafka_options
 from conf.settings import Settings
 from core.application import Application, BoundSource
 from core.buckets import floor
+from core.errors import LeaseHeld
 from core.folders import Folders
 from core.index_values import unframe
 from core.keys import index_key, index_partition
+from core.leases import hold
 from core.logs import get_logger
+from core.manifest import Publications
 from core.measures import Partial
 from core.views import CompiledView
 
 Event = dict[str, Any]
 LOG = get_logger("test")
+ONE = "robot_edits"
 
 
 @pytest.fixture
@@ -87,23 +94,96 @@ def test_a_published_index_answers_as_a_fold_of_the_events_does(batch: BatchRun,
         assert_same(view, read_index(batch, manifest.version, view), fold(view, events))
 
 
-def test_nothing_new_publishes_nothing_and_new_events_publish_the_next_version(
-    batch: BatchRun, bound: BoundSource
-) -> None:
-    send(batch.settings, bound.source.topic, [edit(1)])
-    first = batch.run()
-    assert first and batch.run() is None
-    send(batch.settings, bound.source.topic, [edit(2)])
-    second = batch.run()
+def test_nothing_new_publishes_nothing_and_new_events_publish_the_next_version(batch: BatchRun) -> None:
+    run = of_one_view(batch)
+    send(run.settings, run.kafka.topic, [edit(1)])
+    first = run.run()
+    assert first and run.run() is None
+    send(run.settings, run.kafka.topic, [edit(2)])
+    second = run.run()
     assert second and (second.version, second.boundary) == (2, 2)
     assert second.counts["counted"] == 2
+    forced = run.run(force=True)
+    assert forced and (forced.version, forced.boundary) == (3, 2)
 
 
 def test_an_empty_log_publishes_empty_views(batch: BatchRun, bound: BoundSource) -> None:
-    manifest = batch.run()
+    run = of_one_view(batch, "wiki")
+    manifest = run.run()
     assert manifest and manifest.boundary == 0 and manifest.counts["read"] == 0
-    assert all(read_index(batch, 1, view) == {} for view in bound.views.values())
-    assert batch.run() is None
+    assert read_index(run, 1, bound.view("wiki")) == {}
+    assert run.run() is None
+
+
+def test_a_run_killed_before_its_pointer_moves_nothing_and_the_next_run_publishes(
+    batch: BatchRun, bound: BoundSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, events = of_one_view(batch), [edit(2), edit(4)]
+    send(run.settings, run.kafka.topic, events)
+    for place in ("install", "staging"):
+        with monkeypatch.context() as patch:
+            patch.setattr(index, place, _die)
+            with pytest.raises(KeyboardInterrupt):
+                run.run()
+        assert run.folders.publications().resolve() is None
+    with monkeypatch.context() as patch:
+        patch.setattr(Publications, "publish", _die)
+        with pytest.raises(KeyboardInterrupt):
+            run.run()
+    assert run.folders.publications().resolve() is None
+    manifest = run.run()
+    assert manifest and manifest.boundary == 1
+    assert_same(
+        bound.view(ONE), read_index(run, manifest.version, bound.view(ONE)), fold(bound.view(ONE), events)
+    )
+    assert [path.name for path in run.folders.index(0).parent.iterdir()] == [f"{manifest.version:020d}"]
+
+
+def test_a_mended_contract_heals_what_it_had_refused(batch: BatchRun, bound: BoundSource) -> None:
+    columns = tuple(replace(c, high=5) if c.name == "added" else c for c in bound.contract.columns)
+    narrow = replace(bound, contract=replace(bound.contract, columns=columns))
+    strict = of_one_view(replace(batch, bound=narrow))
+    events = [edit(2, added=1), edit(4, added=9)]
+    send(batch.settings, bound.source.topic, events)
+    first = strict.run()
+    assert first and (first.counts["counted"], first.counts["refused"]) == (1, 1)
+    mended = of_one_view(batch).run()
+    assert mended and (mended.counts["counted"], mended.counts["refused"]) == (2, 0)
+    assert mended.boundary == first.boundary
+    assert_same(bound.view(ONE), read_index(batch, 2, bound.view(ONE)), fold(bound.view(ONE), events))
+
+
+def test_a_second_batch_job_is_refused(batch: BatchRun) -> None:
+    with hold(batch.folders.leases / "batch", "the other job"), pytest.raises(LeaseHeld):
+        batch.run()
+
+
+def test_while_an_archiver_runs_the_batch_job_waits_until_it_has_archived(batch: BatchRun) -> None:
+    run = of_one_view(batch)
+    send(run.settings, run.kafka.topic, [edit(1), edit(2)])
+    with ThreadPoolExecutor(1) as pool, hold(run.folders.leases / "archive", "a long-running archiver"):
+        waiting = pool.submit(run.run)
+        run.archive.drain(run.kafka)
+        manifest = waiting.result(timeout=120)
+    assert manifest and manifest.counts["counted"] == 2
+
+
+def test_an_error_with_a_name_ends_the_job_with_one_line(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--source", "wikipedia.edit"], settings) == 1
+    line = json.loads(capsys.readouterr().err)
+    assert line["error"] == "UnknownName" and "did you mean 'wikipedia.edits'" in line["reason"]
+
+
+def of_one_view(run: BatchRun, name: str = ONE) -> BatchRun:
+    bound = run.bound
+    definitions, views = {name: bound.definitions[name]}, {name: bound.views[name]}
+    return replace(run, bound=replace(bound, definitions=definitions, views=views))
+
+
+def _die(*_: object, **__: object) -> None:
+    raise KeyboardInterrupt
 
 
 def read_index(batch: BatchRun, version: int, view: CompiledView) -> dict[tuple[str, int, int], Partial]:
