@@ -73,6 +73,15 @@ class Watch(Versions):
     def _run(self) -> None:
         while not self._stop.wait(POLL):
             self.look()
+            self._look_at_cuts()
+
+    def _look_at_cuts(self) -> None:
+        """In the thread only: after a long life there are many, and the first look reads each."""
+        try:
+            self._cuts = self._registry.all()
+        except (LambdaError, OSError, ValueError, KeyError) as error:
+            # without them nothing counts as closed: answers are as right, and take longer
+            self._log.warning("cuts_unreadable", reason=str(error))
 
     def _swap(self) -> None:
         known = self._snapshot.pointer.number if self._snapshot and self._snapshot.pointer else 0
@@ -82,7 +91,6 @@ class Watch(Versions):
             self._snapshot = self._open(self._publications.pointer(newest)) if newest else Snapshot()
             self._log.info("version_in_use", pointer=newest, boundary=self._snapshot.boundary)
         self._trouble = None
-        self._cuts = self._registry.all()
 
     def _open(self, pointer: Pointer) -> Snapshot:
         manifest = self._publications.manifest(pointer.version)
