@@ -97,7 +97,7 @@ def _pack_slot(kind: str, value: Any) -> tuple[Any, bytes]:
         return len(raw), raw
     if name == "decimal":
         return _unscaled(value or 0, scale(kind)).to_bytes(16, "little", signed=True), b""
-    return value or 0, b""
+    return 0 if value is None else value, b""
 
 
 def _unscaled(value: int | Decimal, digits: int) -> int:
