@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 from delta.tables import DeltaTable
+from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -18,7 +19,7 @@ from batch_layer.ledger import Chunk, Ledger, read_ledger
 from batch_layer.log import KafkaLog
 from core.contracts import Contract
 from core.decoded import decode_column, spark_struct
-from core.errors import PositionError
+from core.errors import ContractError, PositionError
 from core.handoff import check_same_log
 from core.logs import Logger
 from core.topics import LogIdentity
@@ -100,15 +101,21 @@ class Archive:
         return self._check_newest(chunk)
 
     def _write(self, rows: DataFrame, chunk: Chunk) -> None:
-        (
+        commit = (
             rows.write.format("delta")
             .mode("append")
             .option("mergeSchema", "true")
             .option("userMetadata", chunk.to_json())
             .option("txnAppId", f"archive-{self._source}")
             .option("txnVersion", str(chunk.number))
-            .save(str(self.table))
         )
+        try:
+            commit.save(str(self.table))
+        except AnalysisException as error:
+            raise ContractError(
+                f"the columns of contract {self._contract.name!r} do not fit the master dataset "
+                f"({str(error).splitlines()[0]}); give a column whose type changed another name"
+            ) from error
 
     def _verify(self, chunk: Chunk) -> None:
         """The rows of a chunk, as the table has them now, against what was read. Raises PositionError."""
@@ -125,6 +132,7 @@ class Archive:
 
     def _check_newest(self, chunk: Chunk) -> Ledger:
         ledger = read_ledger(self.table)
+        delta_log.make_durable(self.table, delta_log.commit(self.table, ledger.version))
         if ledger.last != chunk:
             raise PositionError(
                 f"chunk {chunk.number} was written, but the newest is {ledger.last}; another archiver works "

@@ -1,12 +1,13 @@
 """What a Delta table's own log says of a commit, read without Spark: metadata, and the files it added."""
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["AddedFile", "Commit", "commit", "versions"]
+__all__ = ["AddedFile", "Commit", "commit", "make_durable", "sync", "versions"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,24 @@ def commit(table: Path, version: int) -> Commit:
     info: dict[str, Any] = next((a["commitInfo"] for a in actions if "commitInfo" in a), {})
     added = [_added(table, action["add"]) for action in actions if "add" in action]
     return Commit(version, info.get("userMetadata"), added)
+
+
+def make_durable(table: Path, of: Commit) -> None:
+    """Returns once a commit would outlive a loss of power: Spark leaves that to the operating system."""
+    files = [file.path for file in of.added]
+    folders = {folder for path in files for folder in path.parents if folder.is_relative_to(table)}
+    log = table / "_delta_log"
+    for path in (*files, *sorted(folders), log / f"{of.version:020d}.json", log, table.parent):
+        sync(path)
+
+
+def sync(path: Path) -> None:
+    """Makes a file or a folder's entries durable."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _added(table: Path, action: dict[str, Any]) -> AddedFile:

@@ -6,7 +6,6 @@ LMDB file.
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from batch_layer.delta_log import AddedFile, Commit
+from batch_layer.delta_log import AddedFile, Commit, sync
 from batch_layer.packer import pack_columns
 from core.errors import HandoffError
 from core.folders import Folders
@@ -183,8 +182,7 @@ def _read_file(file: AddedFile, columns: list[str]) -> pa.Table:
 
 def _seal(path: Path) -> str:
     """Makes a file durable; its SHA-256."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(path)
     return _digest(path)
 
 
@@ -202,17 +200,9 @@ def checksum(files: Sequence[IndexFile]) -> str:
 def install(staged: Path, target: Path) -> None:
     """Moves a finished index to where readers look, in one step, and makes the move durable."""
     for folder in [*[path for path in staged.iterdir() if path.is_dir()], staged]:
-        _sync(folder)
+        sync(folder)
     staged.rename(target)
-    _sync(target.parent)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync(target.parent)
 
 
 def sweep(folder: Path) -> list[str]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
+from pyspark.errors import PySparkException
 from redis import Redis
 
 from batch_layer.boundary import RedisSpeed
@@ -32,9 +33,16 @@ def main(arguments: Sequence[str] | None = None, settings: Settings | None = Non
     try:
         _work(options, settings or get_settings(), log)
     except (LambdaError, SettingsError) as error:
-        log.error("batch_failed", error=type(error).__name__, reason=str(error))
-        return 1
+        return _failed(log, error, str(error))
+    except PySparkException as error:
+        # what a task raised, with the stack of its process: one line of the log all the same
+        return _failed(log, error, str(error).strip()[:2000])
     return 0
+
+
+def _failed(log: Logger, error: Exception, reason: str) -> int:
+    log.error("batch_failed", error=type(error).__name__, reason=reason)
+    return 1
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -4,12 +4,17 @@ import shutil
 from collections.abc import Iterable
 from datetime import datetime
 
+from delta.tables import DeltaTable
+from pyspark.sql import SparkSession
+
 from batch_layer import index
 from core.folders import Folders
 from core.logs import Logger
 from core.manifest import Manifest, Pointer, Publications
 
-__all__ = ["clean", "publish"]
+__all__ = ["clean", "publish", "vacuum"]
+
+_SLACK_HOURS = 1.0  # a run writes its tables before its manifest is dated
 
 
 def publish(publications: Publications, manifest: Manifest, parent: Pointer | None, now: datetime) -> Pointer:
@@ -37,6 +42,22 @@ def clean(folders: Folders, kept: int, log: Logger) -> None:
             gone.append(path.name)
     if gone:
         log.info("index_removed", folders=gone)
+
+
+def vacuum(spark: SparkSession, folders: Folders, views: Iterable[str], kept: int, now: datetime) -> None:
+    """Removes files of view tables that none of the newest `kept` publishes needs.
+
+    It looks through all files, so it is done at every `kept`-th publish only.
+    """
+    publications = folders.publications()
+    newest = publications.pointers.latest()
+    if newest % kept:
+        return
+    oldest = publications.manifest(min(_needed(publications, kept)))
+    hours = (now - datetime.fromisoformat(oldest.created_at)).total_seconds() / 3600 + _SLACK_HOURS
+    spark.conf.set("spark.databricks.delta.retentionDurationCheck.enabled", "false")
+    for view in views:
+        DeltaTable.forPath(spark, str(folders.table(view))).vacuum(hours)
 
 
 def _needed(publications: Publications, kept: int) -> set[int]:

@@ -65,6 +65,7 @@ def write_view(events: DataFrame, view: CompiledView, table: Path, version: int,
             f"view {view.name!r}: version {commit.version} of its table is {commit.metadata}, expected "
             f"manifest {version}; another job writes there: stop it"
         )
+    delta_log.make_durable(table, commit)
     return Written(view.name, commit)
 
 

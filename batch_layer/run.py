@@ -15,7 +15,7 @@ from batch_layer.boundary import Speed, choose
 from batch_layer.events import Events, read_events
 from batch_layer.ledger import Ledger, read_ledger
 from batch_layer.log import KafkaLog
-from batch_layer.publish import clean, publish
+from batch_layer.publish import clean, publish, vacuum
 from batch_layer.recompute import Written, write_view
 from conf.settings import Settings
 from core.application import BoundSource
@@ -102,6 +102,7 @@ class BatchRun:
         manifest = self._build(ledger, boundary, cuts.all()[: boundary.number], publications.next_version())
         publish(publications, manifest, parent, self.now())
         clean(self.folders, self.settings.versions_kept, self.log)
+        vacuum(self.spark, self.folders, self.bound.views, self.settings.versions_kept, self.now())
         self.log.info(
             "published", version=manifest.version, boundary=boundary.number, counts=manifest.counts,
             seconds=round(self.clock() - began, 1),

@@ -16,8 +16,9 @@ from batch_layer.session import build_session
 from conf.clients import kafka_options
 from conf.settings import Settings
 from core.application import Application
+from core.columns import Column
 from core.contracts import Contract
-from core.errors import ForeignLog, PositionError
+from core.errors import ContractError, ForeignLog, PositionError
 from core.folders import Folders
 from core.logs import get_logger
 from core.topics import LogIdentity
@@ -181,3 +182,17 @@ def delete_before(settings: Settings, topic: str, offset: int) -> None:
         admin.delete_records({Place(topic, 0): offset})
     finally:
         admin.close()
+
+
+def test_a_column_that_changes_its_type_is_refused_and_a_new_one_is_added(
+    spark: SparkSession, settings: Settings, kafka_log: KafkaLog, archive: Archive, contract: Contract
+) -> None:
+    send(settings, kafka_log.topic, valid(1))
+    archive.drain(kafka_log)
+    send(settings, kafka_log.topic, valid(2))
+    added = Column("mood", "string", low=0, high=9)
+    changed = tuple(Column("added", "boolean") if c.name == "added" else c for c in contract.columns)
+    with pytest.raises(ContractError, match="give a column whose type changed another name"):
+        make(Archive, spark, settings, replace(contract, columns=changed)).drain(kafka_log)
+    more = make(Archive, spark, settings, replace(contract, columns=(*contract.columns, added)))
+    assert more.drain(kafka_log).total == {0: 2, 1: 0}
