@@ -1,5 +1,6 @@
 """The log as the speed layer sees it: which one it is, where it begins and ends, how old a record is."""
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,7 +16,8 @@ from core.topics import LogIdentity, refuse_compacted
 
 __all__ = ["KafkaLog", "Log"]
 
-_POLL_MILLISECONDS = 2_000
+_PATIENCE = 2.0  # seconds
+_RECORDS = 1_000
 
 
 class Log:
@@ -102,18 +104,13 @@ class KafkaLog(Log):
         return [TopicPartition(self.topic, partition) for partition in sorted(partitions)]
 
     def _first_times(self, wanted: Mapping[TopicPartition, int]) -> dict[int, float]:
-        client = self._client()
+        client, found, deadline = self._client(), dict[int, float](), time.monotonic() + _PATIENCE
         client.assign(list(wanted))
         for place, offset in wanted.items():
             client.seek(place, offset)
-        found: dict[int, float] = {}
-        while len(found) < len(wanted):
-            polled = client.poll(_POLL_MILLISECONDS, max_records=len(wanted))
-            if not polled:
-                break
-            for place, records in polled.items():
+        while len(found) < len(wanted) and time.monotonic() < deadline:
+            for place, records in client.poll(timeout_ms=100, max_records=_RECORDS).items():
                 found.setdefault(place.partition, records[0].timestamp / 1000)
-            client.pause(*polled)
         return found
 
     def _client(self) -> KafkaConsumer:
@@ -123,6 +120,7 @@ class KafkaLog(Log):
                 isolation_level="read_committed",
                 max_partition_fetch_bytes=65_536,
                 enable_auto_commit=False,
+                metadata_max_age_ms=5_000,  # a new partition must not stay unseen: as_of is about all of them
                 bootstrap_timeout_ms=10_000,
             )
         return self._consumer

@@ -36,7 +36,10 @@ def segments_of(cuts: Sequence[Cut], start: Offsets, end: Offsets) -> Segments:
 
 @dataclass
 class MicroBatches:
-    """What `foreachBatch` calls. Keeps the newest committed progress; `failure` is what ended the query."""
+    """What `foreachBatch` calls. Keeps the newest committed progress; `failure` is what ended the query.
+
+    Once `ended` is set nothing is tried again and no cut is made: another generation may be written already.
+    """
 
     generation: Generation
     progress: Progress
@@ -51,6 +54,7 @@ class MicroBatches:
     clock: Callable[[], float] = time.monotonic
     lock: Lock = field(default_factory=Lock)
     failure: Exception | None = None
+    ended: Event = field(default_factory=Event)
     _cut_at: float = float("-inf")
 
     def __call__(self, frame: DataFrame, batch: int) -> None:
@@ -64,7 +68,7 @@ class MicroBatches:
     def _patiently(self, frame: DataFrame, batch: int) -> None:
         """The micro-batch, tried until Redis takes it: it may be written any number of times."""
         wait, spoke = 0.25, float("-inf")
-        while True:
+        while not self.ended.is_set():
             try:
                 return self._write(frame, batch)
             except (RedisAway, RedisFull) as error:
@@ -75,6 +79,7 @@ class MicroBatches:
             if self.stop.wait(wait):
                 raise Stopped(f"micro-batch {batch}")
             wait = min(wait * 2, _LONGEST_WAIT)
+        raise Stopped(f"micro-batch {batch} of a generation that ended")
 
     def _write(self, frame: DataFrame, batch: int) -> None:
         began = self.clock()
@@ -88,7 +93,8 @@ class MicroBatches:
         written = self.clock()
         self.state.stamp(self.generation, batch)
         self._advance(replace(self.progress, batch=batch, end=end, cuts=len(cuts)))
-        self.maintain()
+        if not self.ended.is_set():
+            self.maintain()
         self._report(batch, notes, written - began, self.clock() - written)
 
     def _check_repeated(self, batch: int, end: Offsets) -> None:

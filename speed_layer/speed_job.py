@@ -125,6 +125,7 @@ class SpeedJob:
                 batches,
             )
             stack.callback(_stop, query)
+            stack.callback(batches.ended.set)
             self._watch(query, batches, heartbeat, target)
         self._release(batches.generation)
 

@@ -420,6 +420,19 @@ def test_the_lease_says_up_to_when_nothing_is_missing(world: World) -> None:
     assert _lease(world) is None
 
 
+def test_the_log_tells_the_time_of_a_record_as_often_as_it_is_asked(world: World) -> None:
+    before = time.time() - 1
+    world.send(0, *_events(20))
+    world.send(1, *_events(5))
+    log = KafkaLog(world.settings, world.name)
+    assert (log.begins(), log.ends()) == ({0: 0, 1: 0}, {0: 20, 1: 5})
+    for offsets in ({0: 3, 1: 4}, {0: 3, 1: 4}, {0: 19}, {0: 0, 1: 0}):
+        found = log.times(offsets)
+        assert found.keys() == offsets.keys() and all(before < at < time.time() + 1 for at in found.values())
+    assert log.times({}) == {}
+    log.close()
+
+
 def test_redis_that_is_full_stops_the_job_from_advancing_until_there_is_room(world: World) -> None:
     world.send(0, *_events(20))
     world.catch_up()
