@@ -6,10 +6,14 @@ import subprocess
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbclient import NotebookClient
 
 from conf.settings import ROOT
 from tests.e2e.conftest import Played
+
+# the first test waits for the whole demo: minutes on a free machine, more on a busy one
+pytestmark = pytest.mark.timeout(1800)
 
 README = ROOT / "README.md"
 
