@@ -77,7 +77,7 @@ class Heartbeat:
         require_stamps(self.state.stamps(self.batches.generation), progress.batch)
         self._notice_restart()
         self._renew(progress)
-        self._perhaps_use()
+        self.use_if_caught_up()
         self._maintain()
 
     def _notice_restart(self) -> None:
@@ -107,7 +107,8 @@ class Heartbeat:
             return self._as_of
         return as_of(checked_at, ends, consumed, oldest)
 
-    def _perhaps_use(self) -> None:
+    def use_if_caught_up(self) -> None:
+        """Readers move to a generation once it has written what the log held when it was opened."""
         generation = self.batches.generation.id
         if self.state.current() != generation and reaches(self.batches.progress.end, self.target):
             self.state.use(generation)

@@ -162,7 +162,7 @@ class SpeedJob:
             if not _active(query):
                 return self._ended(query, batches)
             if self.until_caught_up and reaches(batches.progress.end, target):
-                return None
+                return self._patiently(heartbeat.use_if_caught_up)
         return None
 
     def _ended(self, query: StreamingQuery, batches: MicroBatches) -> None:

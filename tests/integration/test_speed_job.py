@@ -343,7 +343,8 @@ def test_a_replay_that_holds_other_records_makes_a_new_generation(world: World) 
     world.catch_up()
     first = world.current()
     _undo(world, 0)
-    (world.folders.checkpoint(first) / "offsets" / "0").unlink()
+    for folder in ("offsets", "commits"):
+        shutil.rmtree(world.folders.checkpoint(first) / folder)
     world.send(0, *_events(20, "more"))
     world.catch_up()
     assert world.current() != first
