@@ -135,6 +135,13 @@ class Settings(BaseSettings):
     )
     spark_driver_memory: str = Field("2g", pattern=r"^\d+[mg]$", description="Driver heap of the speed job.")
     batch_driver_memory: str = Field("3g", pattern=r"^\d+[mg]$", description="Driver heap of the batch job.")
+    spark_java_options: str = Field(
+        "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        description="JVM flags of the speed job: its micro-batches are short, and cheap compilation pays.",
+    )
+    batch_java_options: str = Field(
+        "", description="JVM flags of the batch job: a long recompute pays for compilation."
+    )
 
     @classmethod
     def settings_customise_sources(

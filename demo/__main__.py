@@ -101,9 +101,10 @@ class Story:
 
 
 def demo_settings(settings: Settings) -> Settings:
-    """The user's settings with a folder of the demo's own, and cuts often enough to see several a minute."""
+    """The user's settings with a folder of the demo's own, cuts that show, and JVMs that start quickly."""
     given = settings.model_dump(exclude_unset=True)
-    return Settings(**{"cut_interval": 5, **given, "data_dir": settings.data_dir / "demo"})
+    own = {"cut_interval": 5, "batch_java_options": settings.spark_java_options}
+    return Settings(**{**own, **given, "data_dir": settings.data_dir / "demo"})
 
 
 @contextmanager

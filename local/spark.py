@@ -16,15 +16,15 @@ LOG4J = ROOT / "conf" / "log4j2.properties"
 LONGEST_SOCKET_FOLDER = 50  # a socket's path may have 107 characters, its name takes up to 50
 
 
-def spark_conf(settings: Settings, driver_memory: str) -> dict[str, str]:
-    """Configuration of a driver; `driver_memory` such as "1g"."""
+def spark_conf(settings: Settings, driver_memory: str, java_options: str = "") -> dict[str, str]:
+    """Configuration of a driver; `driver_memory` such as "1g", `java_options` for further flags."""
     scratch = settings.data_dir / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
     return read_properties(DEFAULTS.read_text()) | {
         "spark.master": settings.spark_master,
         "spark.jars": ",".join(map(str, jars(settings, "spark"))),
         "spark.driver.memory": driver_memory,
-        "spark.driver.extraJavaOptions": " ".join(_java_options(scratch)),
+        "spark.driver.extraJavaOptions": " ".join([*_java_options(scratch), *java_options.split()]),
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.python.unix.domain.socket.dir": str(_short(scratch)),

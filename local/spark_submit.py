@@ -20,7 +20,7 @@ __all__ = ["submit_command"]
 
 def submit_command(settings: Settings, script: str, *arguments: str) -> list[str]:
     """The command line. A relative script is looked for in the working directory, then in the clone."""
-    options = spark_conf(settings, _memory(settings, script))
+    options = spark_conf(settings, *_driver(settings, script))
     flags = [part for name, value in options.items() for part in ("--conf", f"{name}={value}")]
     path = script if Path(script).exists() else str(ROOT / script)
     return [
@@ -33,9 +33,11 @@ def submit_command(settings: Settings, script: str, *arguments: str) -> list[str
     ]
 
 
-def _memory(settings: Settings, script: str) -> str:
-    batch = "batch_layer" in Path(script).parts
-    return settings.batch_driver_memory if batch else settings.spark_driver_memory
+def _driver(settings: Settings, script: str) -> tuple[str, str]:
+    """Memory and JVM flags of a driver."""
+    if "speed_layer" in Path(script).parts:
+        return settings.spark_driver_memory, settings.spark_java_options
+    return settings.batch_driver_memory, settings.batch_java_options
 
 
 def main(arguments: list[str]) -> int:

@@ -43,7 +43,9 @@ def spark(server_settings: Settings) -> Iterator["SparkSession"]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in spark_environment().items():
             patch.setenv(name, value)
-        session = SparkSession.builder.config(map={**spark_conf(server_settings, "1g")}).getOrCreate()
+        session = SparkSession.builder.config(
+            map={**spark_conf(server_settings, "1g", server_settings.spark_java_options)}
+        ).getOrCreate()
         yield session
         session.stop()
         _end_jvm()
