@@ -1,16 +1,16 @@
 """How fast a full recompute is: the real day many times over, all views of the application, index included.
 
-    python -m local.spark_submit bench/recompute.py --days 102 --runs 2
+    python -m bench.recompute --days 102 --folder /tmp/recompute
 
-The master dataset is made once in {data_dir} and used again. A run is what a batch job does after its drain:
-from the ledger to the pointer, each view with its tiles and its index.
+The master dataset is made once, and used again if the folder stays. A run is what a batch job does after its
+drain: from the ledger to the pointer, each view with its tiles and its index.
 """
 
 import argparse
-import json
 import os
-import platform
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,12 +26,15 @@ from batch_layer.ledger import Chunk, read_ledger
 from batch_layer.log import KafkaLog
 from batch_layer.run import BatchRun
 from batch_layer.session import build_session
+from bench.report import row, system
 from conf.settings import Settings, get_settings
 from core.application import Application, BoundSource
 from core.folders import Folders
 from core.logs import get_logger
 from core.topics import LogIdentity
 from demo.dataset import edits
+from local.spark import spark_environment
+from local.spark_submit import submit_command
 
 PARTITIONS = 2
 IDENTITY = LogIdentity("bench", "wikipedia.edits", "bench")
@@ -57,16 +60,34 @@ class ArchivedLog(KafkaLog):
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--days", type=int, default=102, help="how often the day of 39,244 edits is taken")
-    parser.add_argument("--runs", type=int, default=2, help="full recomputes, one after the other")
+    parser.add_argument("--runs", type=int, default=1, help="full recomputes, one after the other in one JVM")
     parser.add_argument("--duplicates", type=int, default=0, help="copies of edits, at the end of the log")
-    options, settings = parser.parse_args(arguments), get_settings()
+    parser.add_argument("--folder", type=Path, help="where the data stays; without it nothing does")
+    options = parser.parse_args(arguments)
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        return _driver(options, get_settings())
+    system()
+    with tempfile.TemporaryDirectory() as scratch:
+        return _submit(
+            get_settings().model_copy(update={"data_dir": options.folder or Path(scratch)}), arguments
+        )
+
+
+def _submit(settings: Settings, arguments: list[str]) -> int:
+    """This file again, by spark-submit with the memory and the flags of the batch job."""
+    command = submit_command(settings, __file__, *arguments)
+    environment = os.environ | settings.environment() | spark_environment()
+    return subprocess.run(command, env=environment, check=False).returncode
+
+
+def _driver(options: argparse.Namespace, settings: Settings) -> int:
     spark = build_session("bench-recompute")
     bound = Application.load(settings.application, settings.contracts_dir).source()
     table = Folders(settings.data_dir, bound.source.name).master
     if not delta_log.versions(table):
         began = time.monotonic()
         _make_master(spark, settings, bound, options.days, options.duplicates)
-        LOG.info("master_made", seconds=round(time.monotonic() - began, 1))
+        row("making and archiving the events", f"{time.monotonic() - began:.1f}", "s")
     log = ArchivedLog(read_ledger(table).end)
     for _ in range(options.runs):
         _measure(BatchRun(spark, settings, bound, log, NoRedis(), LOG))
@@ -79,17 +100,17 @@ def _measure(run: BatchRun) -> None:
     manifest = run.run(force=True)
     seconds, cpu = time.monotonic() - began, _cpu_seconds(os.getppid()) - burnt
     assert manifest is not None
-    counted, rows = manifest.counts["counted"], _rows(manifest.views)
-    print(
-        json.dumps(
-            {
-                "bench": "recompute", "machine": platform.machine(), "master": run.settings.spark_master,
-                "events": counted, "rows": rows, "seconds": round(seconds, 1), "cpu_seconds": round(cpu, 1),
-                "events_per_second": round(counted / seconds),
-            }
-        ),
-        flush=True,
-    )  # fmt: skip
+    counted = manifest.counts["counted"]
+    row("full recompute, all views and the index: events", f"{counted:,}")
+    row("rows of views", f"{sum(_rows(view) for view in manifest.views.values()):,}")
+    row("wall time", f"{seconds:.1f}", "s")
+    row("events a second", f"{counted / seconds:,.0f}")
+    row("CPU time of the job and its workers", f"{cpu:.1f}", "s")
+    row("memory limit of the driver's heap", run.settings.batch_driver_memory)
+
+
+def _rows(view: Mapping[str, Mapping[str, int]]) -> int:
+    return sum(view["rows"].values())
 
 
 def _cpu_seconds(process: int) -> float:
@@ -98,10 +119,6 @@ def _cpu_seconds(process: int) -> float:
     tasks = Path(f"/proc/{process}/task").glob("*/children")
     children = [int(child) for task in tasks for child in task.read_text().split()]
     return ticks / os.sysconf("SC_CLK_TCK") + sum(_cpu_seconds(child) for child in children)
-
-
-def _rows(views: Mapping[str, Mapping[str, Mapping[str, int]]]) -> int:
-    return sum(sum(view["rows"].values()) for view in views.values())
 
 
 def _make_master(
