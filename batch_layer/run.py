@@ -20,7 +20,7 @@ from batch_layer.recompute import Written, write_view
 from conf.settings import Settings
 from core.application import BoundSource
 from core.cuts import Cut, reaches
-from core.errors import HandoffError, LeaseHeld
+from core.errors import LeaseHeld
 from core.folders import Folders
 from core.leases import hold
 from core.logs import Logger
@@ -83,72 +83,60 @@ class BatchRun:
 
     def _run(self, force: bool) -> Manifest | None:
         began, publications = self.clock(), self.folders.publications()
-        ledger, parent = self._covering(), publications.current()
-        cuts = self.folders.cuts()
-        boundary = choose(
-            cuts,
-            ledger.end,
-            parent.boundary if parent else 0,
-            self.speed,
-            self.log,
-            lambda: self._covering().end,
-        )
-        ledger = self._reread(ledger, boundary)
-        current = publications.resolve()
+        parent, current = publications.current(), publications.resolve()
+        boundary = self._boundary(parent.boundary if parent else 0)
         if current and not force and self._same(current, boundary):
             self.log.info("nothing_to_publish", boundary=boundary.number, version=current.version)
             return None
         self.log.info("recompute_began", boundary=boundary.number, offsets=dict(boundary.offsets))
-        manifest = self._build(ledger, boundary, cuts.all()[: boundary.number], publications.next_version())
+        manifest = self._build(boundary, publications.next_version())
         publish(publications, manifest, parent, self.now())
         clean(self.folders, self.settings.versions_kept, self.log)
         vacuum(self.spark, self.folders, self.bound.views, self.settings.versions_kept, self.now())
         self.log.info(
-            "published", version=manifest.version, boundary=boundary.number, counts=manifest.counts,
+            "published",
+            version=manifest.version,
+            boundary=boundary.number,
+            counts=manifest.counts,
             seconds=round(self.clock() - began, 1),
-        )  # fmt: skip
+        )
         return manifest
+
+    def _boundary(self, at_least: int) -> Cut:
+        archived = self._covering().end
+        return choose(
+            self.folders.cuts(), archived, at_least, self.speed, self.log, lambda: self._covering().end
+        )
 
     def _same(self, current: Manifest, boundary: Cut) -> bool:
         return (current.boundary, current.semantics) == (boundary.number, self.semantics)
 
-    def _reread(self, ledger: Ledger, boundary: Cut) -> Ledger:
-        fresh = read_ledger(self.folders.master)
-        if not reaches(fresh.end, boundary.offsets):
-            raise HandoffError(f"the archive ends at {fresh.end}, before cut {boundary.number}; run again")
-        return fresh
-
     def _covering(self) -> Ledger:
         """The ledger, once it covers all that the log holds now, whoever archives."""
-        wanted, began, stand = self.kafka.end(), self.clock(), None
+        wanted = self.kafka.end()
+        progressed, stand = self.clock(), Ledger(-1)
         while True:
             try:
                 return self.archive_once()
             except LeaseHeld:
-                ledger = self._followed(wanted)
-                if isinstance(ledger, Ledger):
+                ledger = read_ledger(self.folders.master)
+                if ledger.version >= 0 and reaches(ledger.end, wanted):
                     return ledger
                 if ledger != stand:
-                    began, stand = self.clock(), ledger
-                if self.clock() - began > _ARCHIVER_SILENT:
+                    progressed, stand = self.clock(), ledger
+                if self.clock() - progressed > _ARCHIVER_SILENT:
                     raise
-                time.sleep(1)
+            self.log.info("waiting_for_archiver", archived=stand.end, wanted=wanted)
+            time.sleep(1)
 
-    def _followed(self, wanted: dict[int, int]) -> Ledger | dict[int, int]:
-        ledger = read_ledger(self.folders.master)
-        if reaches(ledger.end, wanted):
-            return ledger
-        self.log.info("waiting_for_archiver", archived=ledger.end, wanted=wanted)
-        return ledger.end
-
-    def _build(self, ledger: Ledger, boundary: Cut, cuts: list[Cut], version: int) -> Manifest:
-        events = read_events(self.spark, self.folders.master, ledger, boundary, cuts, self.bound.contract)
-        self.log.info("events_read", **events.counts.entry())
-        tasks = max(2, -(-events.counts.valid // _ROWS_PER_TASK))
-        self.spark.conf.set("spark.sql.shuffle.partitions", str(tasks))
-        staged = index.staging(self.folders, version)
-        views = self._views(events, version, staged)
-        index.install(staged, self.folders.index(version))
+    def _build(self, boundary: Cut, version: int) -> Manifest:
+        ledger, cuts = read_ledger(self.folders.master), self.folders.cuts().all()[: boundary.number]
+        try:
+            events = read_events(self.spark, self.folders.master, ledger, boundary, cuts, self.bound.contract)
+            self.log.info("events_read", **events.counts.entry())
+            views = self._index(events, version)
+        finally:
+            self.spark.catalog.clearCache()
         identity = _identity(ledger, self.kafka)
         return Manifest(
             version=version,
@@ -164,6 +152,14 @@ class BatchRun:
             index={f"{file.view}/{file.number}.mdb": file.sha256 for view in views for file in view.files},
             counts=events.counts.entry(),
         )
+
+    def _index(self, events: Events, version: int) -> list["_Built"]:
+        tasks = max(2, -(-events.counts.valid // _ROWS_PER_TASK))
+        self.spark.conf.set("spark.sql.shuffle.partitions", str(tasks))
+        staged = index.staging(self.folders, version)
+        views = self._views(events, version, staged)
+        index.install(staged, self.folders.index(version))
+        return views
 
     def _views(self, events: Events, version: int, staged: Path) -> list["_Built"]:
         """All views, some at once, so that no core waits while one of them plans or commits."""

@@ -29,7 +29,7 @@ from core.index_values import unframe
 from core.keys import index_key, index_partition
 from core.leases import hold
 from core.logs import get_logger
-from core.manifest import Publications
+from core.manifest import Manifest, Publications
 from core.measures import Partial
 from core.views import CompiledView
 
@@ -95,7 +95,8 @@ def test_a_published_index_answers_as_a_fold_of_the_events_does(batch: BatchRun,
 
 
 def test_nothing_new_publishes_nothing_and_new_events_publish_the_next_version(batch: BatchRun) -> None:
-    run = of_one_view(batch)
+    keeping_two = replace(batch, settings=batch.settings.model_copy(update={"versions_kept": 2}))
+    run = of_one_view(keeping_two)
     send(run.settings, run.kafka.topic, [edit(1)])
     first = run.run()
     assert first and run.run() is None
@@ -105,6 +106,8 @@ def test_nothing_new_publishes_nothing_and_new_events_publish_the_next_version(b
     assert second.counts["counted"] == 2
     forced = run.run(force=True)
     assert forced and (forced.version, forced.boundary) == (3, 2)
+    assert sorted(int(path.name) for path in run.folders.index(0).parent.iterdir()) == [2, 3]
+    assert rows_of(run, ONE, second) == rows_of(run, ONE, forced)
 
 
 def test_an_empty_log_publishes_empty_views(batch: BatchRun, bound: BoundSource) -> None:
@@ -174,6 +177,13 @@ def test_an_error_with_a_name_ends_the_job_with_one_line(
     assert main(["--source", "wikipedia.edit"], settings) == 1
     line = json.loads(capsys.readouterr().err)
     assert line["error"] == "UnknownName" and "did you mean 'wikipedia.edits'" in line["reason"]
+
+
+def rows_of(run: BatchRun, view: str, manifest: Manifest) -> list[Any]:
+    """A version of a view's table, by time travel."""
+    table = str(run.folders.table(view))
+    rows = run.spark.read.format("delta").option("versionAsOf", manifest.views[view]["version"]).load(table)
+    return sorted(map(str, rows.select("key_text", "tile", "bucket", "edits", "delta").collect()))
 
 
 def of_one_view(run: BatchRun, name: str = ONE) -> BatchRun:
