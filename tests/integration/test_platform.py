@@ -108,7 +108,7 @@ def test_all_of_it_ends_when_its_parent_is_told_to_stop_or_killed(alone: Setting
 
 @pytest.mark.slow
 def test_a_script_runs_by_spark_submit(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path / "data", spark_driver_memory="1g")
+    settings = Settings(data_dir=tmp_path / "data", batch_driver_memory="1g")
     script = tmp_path / "hello.py"
     script.write_text(HELLO)
     command = submit_command(settings, str(script), str(tmp_path / "table"))
