@@ -13,7 +13,7 @@ OPTIONS: dict[str, bool | float | int | str | None] = {
     # a task writes to several folders of a partitioned table at once, instead of sorting its rows by folder
     "spark.sql.maxConcurrentOutputFileWriters": "256",
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
-    # groups with sketches are large and costly to make: sorted, there is one at a time (2.5 times as fast)
+    # groups with sketches are large and costly to make: sorted, there is one at a time
     "spark.sql.execution.useObjectHashAggregateExec": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
 }

@@ -51,12 +51,12 @@ def own_settings(folder: Path) -> Settings:
 
 
 @contextmanager
-def flowing(producer: KafkaProducer, events: Sequence[Event], rate: float) -> Iterator[None]:
-    """Events flow at `rate` a second while the block runs."""
+def flowing(producer: KafkaProducer, events: Sequence[Event], rate: float, first: int = 0) -> Iterator[None]:
+    """Events flow at `rate` a second while the block runs; the days before `first` were sent already."""
     stop = threading.Event()
 
     def flow() -> None:
-        for event in Pace(rate=rate).follow(multiply(events, 1000)):
+        for event in Pace(rate=rate).follow(multiply(events, 1000 + first, first)):
             if stop.is_set():
                 return
             producer.send(EDITS.topic, key=event["event_id"].encode(), value=orjson.dumps(event))

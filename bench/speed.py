@@ -84,11 +84,12 @@ def _rate(what: str, batches: Iterable[Line]) -> None:
     )
 
 
-def _live(settings: Settings, rate: float, seconds: float) -> None:
+def _live(settings: Settings, rate: float, seconds: float, first: int) -> None:
+    """Copies of what was sent already would be counted by nobody: the stream goes on at day `first`."""
     log = settings.logs_dir / "live.log"
     job = _job(settings, log)
     try:
-        with make_producer(settings) as producer, flowing(producer, edits(settings), rate):
+        with make_producer(settings) as producer, flowing(producer, edits(settings), rate, first):
             time.sleep(seconds)
     finally:
         job.terminate()
@@ -110,7 +111,7 @@ def main() -> None:
         settings = own_settings(Path(folder))
         with Platform(settings, ["kafka", "redis"]):
             _catch_up(settings, arguments.days)
-            _live(settings, arguments.rate, arguments.seconds)
+            _live(settings, arguments.rate, arguments.seconds, arguments.days)
 
 
 if __name__ == "__main__":

@@ -140,7 +140,8 @@ class Settings(BaseSettings):
         description="JVM flags of the speed job: its micro-batches are short, and cheap compilation pays.",
     )
     batch_java_options: str = Field(
-        "", description="JVM flags of the batch job: a long recompute pays for compilation."
+        "-XX:+UseParallelGC",
+        description="JVM flags of the batch job: a long recompute pays for compilation, and for throughput.",
     )
 
     @classmethod

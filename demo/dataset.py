@@ -84,10 +84,15 @@ def pseudonym(address: str, key: bytes) -> str:
     return "anon-" + hmac.new(key, address.encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def multiply(events: Sequence[Event], days: int) -> Iterator[Event]:
-    """The events `days` times over, each time a day later and with new ids; the first time unchanged."""
-    yield from events
-    for day in range(1, days):
+def multiply(events: Sequence[Event], days: int, first: int = 0) -> Iterator[Event]:
+    """The events once for each day from `first` up to `days`, a day later each time, with new ids.
+
+    Day 0 is the events unchanged.
+    """
+    for day in range(first, days):
+        if not day:
+            yield from events
+            continue
         for event in shifted(events, day * DAY):
             yield event | {"event_id": f"{event['event_id']}-{day}"}
 
