@@ -1,6 +1,7 @@
 """Pages for people: what this is, and a curl line for each view. Plain HTML; nothing comes from elsewhere."""
 
 import json
+import re
 from html import escape
 from typing import Any
 from urllib.parse import urlencode
@@ -17,10 +18,12 @@ __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
 _PLACES = ("/v1/views", "/v1/status", "/docs", "/openapi.json", "/metrics", "/readyz", "/problems")
+_HINTS = {"from": "from: 2015-09-12", "to": "to: 2015-09-13", "every": "every: hour"}
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "pre{background:#f3f3f3;padding:.6rem;overflow:auto}td,th{text-align:left;padding:.2rem 1rem .2rem 0;"
     "vertical-align:top}code{background:#f3f3f3}h2{margin-top:2rem}"
+    "input,button{font:inherit;padding:.2rem .4rem;margin:0 .4rem .4rem 0;width:9rem}button{width:auto}"
 )
 
 
@@ -75,21 +78,32 @@ def _view(base: str, view: CompiledView) -> str:
     measures = ", ".join(f"<code>{name}</code>" for name in view.measures)
     return (
         f"<h2>{view.name}</h2><p>{escape(view.description)}</p><p>Measures: {measures}</p>"
-        f"<pre>curl '{escape(url)}'</pre>"
+        f"{_form(view)}<pre>curl '{escape(url)}'</pre>"
+    )
+
+
+def _form(view: CompiledView) -> str:
+    """A question to fill in. What is left empty is not asked for: an empty time would be a bad one."""
+    keys = [f"<input name='{name}' placeholder='{name}' required>" for name in view.key]
+    others = [f"<input name='{name}' placeholder='{hint}'>" for name, hint in _HINTS.items()]
+    leave_out = "for(const e of elements)e.disabled=!e.value&&e.name"
+    return (
+        f"<form action='/v1/views/{view.name}' onsubmit='{leave_out}'>"
+        f"{''.join(keys + others)}<button>ask</button></form>"
     )
 
 
 def _route(path: str, method: str, entry: dict[str, Any]) -> str:
     parameters = "".join(
-        f"<tr><td><code>{escape(each['name'])}</code></td><td>{escape(each.get('description', ''))}</td></tr>"
+        f"<tr><td><code>{escape(each['name'])}</code></td><td>{_text(each.get('description', ''))}</td></tr>"
         for each in entry.get("parameters", [])
     )
     answers = "".join(
-        f"<p>{status}: {escape(answer.get('description', ''))}</p>{_example(answer)}"
+        f"<p>{status}: {_text(answer.get('description', ''))}</p>{_example(answer)}"
         for status, answer in entry["responses"].items()
     )
     return (
-        f"<h2>{method.upper()} {escape(path)}</h2><p>{escape(entry.get('description', ''))}</p>"
+        f"<h2>{method.upper()} {escape(path)}</h2><p>{_text(entry.get('description', ''))}</p>"
         f"<table>{parameters}</table>{answers}"
     )
 
@@ -99,6 +113,11 @@ def _example(answer: dict[str, Any]) -> str:
         for example in content.get("examples", {}).values():
             return f"<pre>{escape(json.dumps(example['value'], indent=1))}</pre>"
     return ""
+
+
+def _text(words: str) -> str:
+    """Words with `code` in them, as HTML."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(words))
 
 
 def _link(path: str) -> str:

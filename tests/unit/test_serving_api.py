@@ -282,6 +282,13 @@ def test_pages_load_nothing_from_elsewhere(stand: Stand, path: str) -> None:
     assert "<script" not in page.text and "<link" not in page.text and "src=" not in page.text
 
 
+def test_every_view_can_be_asked_from_the_first_page(stand: Stand) -> None:
+    page = stand.client.get("/").text
+    for view in BOUND.views.values():
+        form = page.partition(f"<form action='/v1/views/{view.name}'")[2].partition("</form>")[0]
+        assert form and all(f"name='{name}' placeholder='{name}' required" in form for name in view.key)
+
+
 def test_the_openapi_document_has_an_example_for_every_route(stand: Stand) -> None:
     document = stand.client.get("/openapi.json").json()
     for path in ("/v1/views", "/v1/views/{view}", "/v1/status", "/v1/events/{source}", "/readyz"):
