@@ -20,6 +20,7 @@ from batch_layer.log import KafkaLog
 from core.contracts import Contract
 from core.decoded import decode_column, spark_struct
 from core.errors import ContractError, PositionError
+from core.faults import reach
 from core.handoff import check_same_log
 from core.logs import Logger
 from core.topics import LogIdentity
@@ -97,6 +98,7 @@ class Archive:
             self._contract.fingerprint,
         )  # fmt: skip
         self._write(decode(records, self._contract), chunk)
+        reach("archive.commit.after")
         self._verify(chunk)
         return self._check_newest(chunk)
 
@@ -109,6 +111,7 @@ class Archive:
             .option("txnAppId", f"archive-{self._source}")
             .option("txnVersion", str(chunk.number))
         )
+        reach("archive.commit.before")
         try:
             commit.save(str(self.table))
         except AnalysisException as error:

@@ -22,6 +22,7 @@ from pyspark.sql import SparkSession
 from batch_layer.delta_log import AddedFile, Commit, sync
 from batch_layer.packer import pack_columns
 from core.errors import HandoffError
+from core.faults import reach
 from core.folders import Folders
 from core.index_values import UNFRAMED, key_frame
 from core.keys import _BUCKET_SHIFT, index_text
@@ -107,6 +108,7 @@ def _write(part: Part) -> int:
         with env.begin(write=True) as transaction, transaction.cursor() as cursor:
             for entries in _entries(part):
                 cursor.putmulti(entries, append=True, overwrite=False)
+                reach("index.shard.middle")
         env.sync(True)
         return int(env.stat()["entries"])
 

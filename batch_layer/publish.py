@@ -8,6 +8,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
 from batch_layer import index
+from core.faults import reach
 from core.folders import Folders
 from core.logs import Logger
 from core.manifest import Manifest, Pointer, Publications
@@ -22,8 +23,12 @@ def publish(publications: Publications, manifest: Manifest, parent: Pointer | No
 
     Raises EntryTaken if another publisher was faster, BoundaryError if the boundary would fall.
     """
+    reach("manifest.before")
     publications.manifests.append(manifest.version, manifest.entry())
-    return publications.publish(manifest, parent, "publish", now.isoformat())
+    reach("manifest.after")
+    pointer = publications.publish(manifest, parent, "publish", now.isoformat())
+    reach("pointer.after")
+    return pointer
 
 
 def clean(folders: Folders, kept: int, log: Logger) -> None:

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from batch_layer import delta_log
 from core.errors import HandoffError
+from core.faults import reach
 from core.keys import index_partition_sql, key_text_sql
 from core.views import CompiledView
 
@@ -49,6 +50,7 @@ def tiles(events: DataFrame, view: CompiledView, partitions: int) -> DataFrame:
 
 def write_view(events: DataFrame, view: CompiledView, table: Path, version: int, partitions: int) -> Written:
     """Overwrites the view's table in one commit, which names the manifest's version."""
+    reach("view.commit.before")
     (
         tiles(events, view, partitions)
         .write.format("delta")
@@ -59,6 +61,7 @@ def write_view(events: DataFrame, view: CompiledView, table: Path, version: int,
         .partitionBy("tile", "part")
         .save(str(table))
     )
+    reach("view.commit.after")
     commit = delta_log.commit(table, delta_log.versions(table)[-1])
     if f'"manifest": {version}' not in (commit.metadata or ""):
         raise HandoffError(

@@ -143,6 +143,10 @@ class Settings(BaseSettings):
         "", description="JVM flags of the batch job: a long recompute pays for compilation."
     )
 
+    faults_dir: Path | None = Field(
+        None, description="For tests only: folder of planted faults (docs/faults.md). Unset: there are none."
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -12,6 +12,7 @@ from typing import Any
 from core.cuts import Offsets, offsets_from, offsets_to
 from core.entries import EntryLog
 from core.errors import BoundaryError
+from core.faults import reach
 
 
 @dataclass(frozen=True)
@@ -102,5 +103,6 @@ class Publications:
         pointer = Pointer(
             (parent.number if parent else 0) + 1, manifest.version, manifest.boundary, previous, kind, at
         )
+        reach("pointer.before")
         self.pointers.append(pointer.number, {k: v for k, v in asdict(pointer).items() if k != "number"})
         return pointer

@@ -14,6 +14,7 @@ from core.columns import Column
 from core.contracts import Contract
 from core.decoded import arrow_type
 from core.decoding import Decoded
+from core.faults import reach
 from core.layout import Layout
 from core.readers import Value
 from speed_layer.clients import RedisAddress
@@ -123,6 +124,7 @@ class DecodeStep:
             partition,
             [offsets[place] for place in valid],
         )
+        reach("speed.marks.after")
         return {valid[place] for place in found}
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from core.buckets import floor
+from core.faults import reach
 from core.layout import Layout, container_width, field_name, seal, unseal
 from core.packing import Codec, fold
 from speed_layer.faults import naming
@@ -68,6 +69,7 @@ class FieldWriter:
         with naming():
             self._name_containers(whole)
             answers = run(self.client, PUT, [self._put(chunk) for chunk in chunks])
+            reach("speed.fields.within")
             older = [(chunk, answer) for chunk, answer in zip(chunks, answers, strict=True) if answer]
             run(self.client, REPLACE, [self._replace(chunk, answer) for chunk, answer in older])
         return len(whole), sum(len(answer) // 2 for _, answer in older)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from core.faults import reach
 from core.handoff import Generation
 from core.logs import Logger
 from speed_layer.faults import naming
@@ -29,9 +30,12 @@ class Janitor:
     def drop_segments(self, generation: Generation, floor: int) -> None:
         """Delete the fields of segments below `floor`. It must be in progress and stamps before."""
         first = self._dropped.get(generation.id, generation.start_cut)
+        if first < floor:
+            reach("speed.expiry.before")
         for segment in range(first, floor):
             for shard in range(generation.shards):
                 self._drop(generation, shard, segment, floor)
+                reach("speed.expiry.within")
             self._dropped[generation.id] = segment + 1
         if first < floor:
             self.log.info("segments_dropped", below=floor)

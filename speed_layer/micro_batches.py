@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 
 from core.cuts import ZERO, Cut, CutRegistry, Offsets, cuts_within, segment_of
 from core.errors import EntryTaken, IntentMismatch, StateLost
+from core.faults import reach
 from core.handoff import Generation, Intent, Progress, check_intent, may_cut, respects
 from core.logs import Logger
 from core.manifest import Publications
@@ -86,13 +87,18 @@ class MicroBatches:
         end, cuts = self.checkpoint.end(batch), self.cuts.all()
         if batch == self.progress.batch:
             return self._check_repeated(batch, end)
+        reach("speed.intent.before")
         self._intend(batch, end, cuts)
+        reach("speed.intent.after")
         segments = segments_of(cuts, self.progress.end, end)
         count_from = max(self.generation.start_cut, self.progress.floor)
         notes = self.pipeline.run(frame, batch, segments, count_from)
         written = self.clock()
+        reach("speed.stamps.before")
         self.state.stamp(self.generation, batch)
+        reach("speed.progress.before")
         self._advance(replace(self.progress, batch=batch, end=end, cuts=len(cuts)))
+        reach("speed.progress.after")
         if not self.ended.is_set():
             self.maintain()
         self._report(batch, notes, written - began, self.clock() - written)
@@ -132,6 +138,7 @@ class MicroBatches:
         floor = self._floor()
         if floor > followed.floor:
             self.state.raise_floor(self.generation, floor)
+            reach("speed.floor.after")
             followed = replace(followed, floor=floor)
         if followed != self.progress:
             self._advance(followed)
@@ -151,10 +158,12 @@ class MicroBatches:
             latest, consumed, self._cut_at, self.clock(), self.cut_interval
         ):
             return cuts
+        reach("speed.cut.before")
         try:
             made = self.cuts.make(consumed, f"speed {self.generation.id}")
         except EntryTaken:
             return cuts  # the batch job made one; the next look follows it
+        reach("speed.cut.after")
         self._cut_at = self.clock()
         self.log.info("cut_made", cut=made.number, offsets=dict(made.offsets))
         return [*cuts, made]

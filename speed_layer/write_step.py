@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from core.faults import reach
 from core.layout import Layout
 from speed_layer.clients import RedisAddress
 from speed_layer.fields import FieldWriter, Partial
@@ -38,7 +39,9 @@ class WriteStep:
                 else:
                     partials.append(partial)
         began = time.perf_counter()
+        reach("speed.fields.before")
         fields, merged = self._writer().write(partials)
+        reach("speed.fields.after")
         notes.add(fields=fields, merged=merged, write_seconds=time.perf_counter() - began)
         yield pa.RecordBatch.from_pylist([{"note": notes.text()}], _SCHEMA)
 
