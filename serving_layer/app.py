@@ -17,6 +17,7 @@ from starlette.responses import Response
 from conf.settings import Settings, get_settings
 from core.logs import get_logger
 from serving_layer import events, health, pages, views
+from serving_layer.heads import Heads, with_head
 from serving_layer.metrics import Measured
 from serving_layer.openapi import describe
 from serving_layer.ports import IndexBroken
@@ -42,6 +43,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _bug)
     app.add_middleware(Measured, metrics=services.metrics)
+    app.add_middleware(Heads)
     describe(app, services.application)
     return app
 
@@ -86,7 +88,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http-error")
     detail = f"{request.method} {request.url.path}: {error.detail}; GET / lists what there is"
     return problem_response(
-        Problem(kind, detail, headers=error.headers), request.url.path, status=error.status_code
+        Problem(kind, detail, headers=with_head(error.headers)), request.url.path, status=error.status_code
     )
 
 

@@ -1,14 +1,15 @@
 """What the OpenAPI document says beyond the routes' own words: parameters, examples, problems."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from core.application import Application
+from serving_layer.schemas import SCHEMAS, reference
 
-__all__ = ["ASK", "EVENTS", "LIST", "METRICS", "READY", "STATUS", "describe"]
+__all__ = ["ASK", "EVENTS", "LIST", "LIVE", "METRICS", "READY", "STATUS", "describe"]
 
 _ANSWER = {
     "view": "robot_edits",
@@ -50,14 +51,14 @@ _POSITIONS = {
 _EVENT = {"event_id": "my-1", "event_time": "2015-09-12T06:00:00Z", "channel": "#en.wikipedia"}
 
 
-def _json(text: str, example: Any) -> dict[str, Any]:
-    content = {"schema": {"type": "object"}, "examples": {"example": {"value": example}}}
+def _json(text: str, schema: str, example: Any) -> dict[str, Any]:
+    content = {"schema": reference(schema), "examples": {"example": {"value": example}}}
     return {"description": text, "content": {"application/json": content}}
 
 
 def _problem(text: str) -> dict[str, Any]:
     content = {
-        "schema": {"$ref": "#/components/schemas/Problem"},
+        "schema": reference("Problem"),
         "examples": {"example": {"value": _PROBLEM}},
     }
     return {"description": text, "content": {"application/problem+json": content}}
@@ -68,7 +69,7 @@ def _parameter(name: str, where: str, schema: Mapping[str, Any], text: str, **mo
 
 
 _TEXT = {"type": "string"}
-LIST = {"responses": {"200": _json("Views and sources.", {"views": [], "sources": []})}}
+LIST = {"responses": {"200": _json("Views and sources.", "Catalogue", {"views": [], "sources": []})}}
 ASK = {
     "parameters": [
         _parameter("view", "path", _TEXT, "Name of a view.", required=True, example="wiki"),
@@ -93,7 +94,7 @@ ASK = {
         ),
     ],
     "responses": {
-        "200": _json("The answer. It may be incomplete, and then says why.", _ANSWER),
+        "200": _json("The answer. It may be incomplete, and then says why.", "Answer", _ANSWER),
         "400": _problem("A parameter is missing, unknown or wrong."),
         "404": _problem("There is no such view."),
         "503": _problem("The batch view cannot be read."),
@@ -119,7 +120,7 @@ EVENTS = {
         },
     },
     "responses": {
-        "202": _json("All events are in the log, at these positions.", _POSITIONS),
+        "202": _json("All events are in the log, at these positions.", "Positions", _POSITIONS),
         "400": _problem("The body is not JSON, or names a field twice."),
         "401": _problem("The admin key is missing or wrong."),
         "404": _problem("There is no such source."),
@@ -130,20 +131,19 @@ EVENTS = {
     },
 }
 STATUS = {
-    "responses": {"200": _json("Where every process stands.", {"now": "...", "views": [], "sources": []})}
+    "responses": {
+        "200": _json("Where every process stands.", "Status", {"now": "...", "views": [], "sources": []})
+    }
 }
-READY = {"responses": {"200": _json("What is missing, if anything.", {"ready": True, "missing": {}})}}
+READY = {
+    "responses": {
+        "200": _json("What is missing, if anything.", "Ready", {"ready": True, "views": [], "missing": {}})
+    }
+}
+LIVE = {"responses": {"200": _json("Yes.", "Live", {"alive": True})}}
 METRICS = {
     "responses": {"200": {"description": "Prometheus text.", "content": {"text/plain": {"schema": _TEXT}}}}
 }
-_PROBLEM_SCHEMA = {
-    "type": "object",
-    "description": "RFC 9457. GET /problems lists every type.",
-    "required": ["type", "title", "status", "detail", "instance"],
-    "properties": {name: {"type": "integer" if name == "status" else "string"} for name in
-                   ("type", "title", "status", "detail", "instance", "field")},
-    "additionalProperties": True,
-}  # fmt: skip
 
 
 def describe(app: FastAPI, application: Application) -> None:
@@ -159,10 +159,19 @@ def describe(app: FastAPI, application: Application) -> None:
 
 def _document(app: FastAPI, application: Application) -> dict[str, Any]:
     made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-    made.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
-    views = [name for bound in application.sources.values() for name in bound.views]
+    made.setdefault("components", {}).setdefault("schemas", {}).update(SCHEMAS)
+    views = {name: view for bound in application.sources.values() for name, view in bound.views.items()}
     ask = made["paths"]["/v1/views/{view}"]["get"]["parameters"]
-    ask[0]["schema"] = {"type": "string", "enum": views}
+    ask[0]["schema"] = {"type": "string", "enum": list(views)}
+    ask[1]["schema"] = _key_schema(part for view in views.values() for part in view.key)
     send = made["paths"]["/v1/events/{source}"]["post"]["parameters"]
     send[0]["schema"] = {"type": "string", "enum": list(application.sources)}
     return made
+
+
+def _key_schema(parts: Iterable[str]) -> dict[str, Any]:
+    """Every part that some view has; which of them a view takes, only the view knows."""
+    null = {"type": "string", "enum": ["true", "false"]}
+    names = sorted(set(parts))
+    properties = {name: _TEXT for name in names} | {f"{name}.null": null for name in names}
+    return {"type": "object", "properties": properties, "additionalProperties": False}

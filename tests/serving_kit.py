@@ -120,7 +120,7 @@ class AppClient:
     """Speaks HTTP with an app in this process: one event loop, from start to stop."""
 
     def __init__(self, app: FastAPI) -> None:
-        self._runner = asyncio.Runner()
+        self.app, self._runner = app, asyncio.Runner()
         self._lifespan = app.router.lifespan_context(app)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://api")

@@ -230,7 +230,7 @@ def test_a_time_may_be_written_in_several_ways(stand: Stand, moment: str) -> Non
 def test_what_is_not_there_and_what_is_not_allowed_are_problems(stand: Stand) -> None:
     assert stand.problem("/v1/nothing")["type"] == "not-found"
     answer = stand.client.request("DELETE", "/v1/views")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
     assert answer.json()["type"] == "/problems#method-not-allowed"
 
 
@@ -295,3 +295,23 @@ def test_the_openapi_document_has_an_example_for_every_route(stand: Stand) -> No
 def test_the_time_of_an_answer_is_that_of_the_lease(stand: Stand) -> None:
     stand.speed.reading = SpeedReading(generation(1), progress(3), lease(as_of=DAY + 0.25), (7,))
     assert stand.ask("wiki")["as_of"] == "2015-09-12T00:00:00.25Z"
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/v1/views", "/v1/views/wiki", "/v1/nothing"])
+def test_head_answers_as_get_does_and_keeps_the_body_back(stand: Stand, path: str) -> None:
+    asked, got = stand.client.request("HEAD", path), stand.client.get(path)
+    assert (asked.status_code, asked.content) == (got.status_code, b"")
+    assert asked.headers["content-type"] == got.headers["content-type"]
+    assert path == "/metrics" or asked.headers["content-length"] == got.headers["content-length"]
+
+
+def test_head_is_refused_where_get_is(stand: Stand) -> None:
+    answer = stand.client.request("HEAD", f"/v1/events/{BOUND.source.name}")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+def test_words_that_are_no_method_make_no_metric_of_their_own(stand: Stand) -> None:
+    for number in range(5):
+        assert stand.client.request(f"WORD{number}", "/v1/views").status_code == 405
+    text = stand.client.get("/metrics").text
+    assert 'lambda_requests_total{method="other",route="/v1/views",status="405"} 5.0' in text
