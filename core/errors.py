@@ -18,6 +18,8 @@ LambdaError
 │   ├── BoundaryError        a boundary that falls, or that nothing covers
 │   ├── IntentMismatch       a replayed micro-batch holds other records
 │   ├── StateLost            speed state is gone, or older than its stamp
+│   ├── NotExact             a version that takes rows over would not be what a full recompute gives
+│   ├── Superseded           other definitions were promoted over those of this process
 │   └── ForeignLog           another log stands under the same name
 ├── LeaseHeld                somebody else does this work already
 └── SourceUnusable           a topic that cannot be a log (compacted, absent)
@@ -77,6 +79,26 @@ class StateLost(HandoffError):
 
 class ForeignLog(HandoffError):
     """Another log stands under the name of the one that was archived."""
+
+
+class NotExact(HandoffError):
+    """A version that takes rows over would not be what a full recompute gives. Keeps what and why."""
+
+    def __init__(self, what: str, why: str, way_out: str) -> None:
+        super().__init__(f"{what} would not be exact: {why}; {way_out}")
+        self.what, self.why = what, why
+
+
+class Superseded(HandoffError):
+    """Other definitions were promoted over those of this process. Keeps version and both hashes."""
+
+    def __init__(self, version: int, mine: str, theirs: str) -> None:
+        super().__init__(
+            f"this process runs definitions {mine}, over which {theirs} were promoted; readers use version "
+            f"{version}. Restart it with the promoted application (LAMBDA_APPLICATION), or build and promote "
+            "these again"
+        )
+        self.version, self.mine, self.theirs = version, mine, theirs
 
 
 class LeaseHeld(LambdaError):
