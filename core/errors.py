@@ -15,17 +15,21 @@ LambdaError
 ├── FormatRefused            stored by a version that writes another format
 ├── HandoffError             the hand-off contract would be broken
 │   ├── PositionError        positions missing, twice, or out of order
+│   │   └── RecordsLost      the log dropped records before they were archived
 │   ├── BoundaryError        a boundary that falls, or that nothing covers
 │   ├── IntentMismatch       a replayed micro-batch holds other records
 │   ├── StateLost            speed state is gone, or older than its stamp
 │   ├── NotExact             a version that takes rows over would not be what a full recompute gives
 │   ├── Superseded           other definitions were promoted over those of this process
 │   └── ForeignLog           another log stands under the same name
+├── VersionRefused           readers cannot be moved to that version
+│   ├── UnknownVersion       nothing was published under that number
+│   └── VersionGone          its files were removed
 ├── LeaseHeld                somebody else does this work already
 └── SourceUnusable           a topic that cannot be a log (compacted, absent)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -107,6 +111,45 @@ class LeaseHeld(LambdaError):
     def __init__(self, work: str, path: str, pid: int) -> None:
         super().__init__(f"{work} is running already, as process {pid} ({path}); stop it or wait for it")
         self.work, self.path, self.pid = work, path, pid
+
+
+class RecordsLost(PositionError):
+    """Records that nobody has any more, a loss that nobody accepted. Keeps (partition, start, end) of each."""
+
+    def __init__(self, lost: Sequence[tuple[int, int, int]]) -> None:
+        told = [
+            f"partition {partition}: archived up to {start}, but the log begins at {end}: offsets {start} to "
+            f"{end - 1} were dropped before they were archived"
+            for partition, start, end in lost
+        ]
+        super().__init__(
+            f"{'; '.join(told)}; nothing is published until an operator accepts that they are lost "
+            "(python -m batch_layer.losses accept); keep records longer (retention.ms)"
+        )
+        self.lost = tuple(lost)
+
+
+class VersionRefused(LambdaError):
+    """Readers stay where they are. Keeps the version asked for and those that readers can be moved to."""
+
+    def __init__(self, version: int, retained: Iterable[int], reason: str) -> None:
+        self.version, self.retained = version, sorted(retained)
+        super().__init__(f"{reason}. Retained are: {', '.join(map(str, self.retained)) or 'none'}")
+
+
+class UnknownVersion(VersionRefused):
+    """No version of that number was ever published."""
+
+    def __init__(self, version: int, retained: Iterable[int]) -> None:
+        super().__init__(version, retained, f"there is no version {version}")
+
+
+class VersionGone(VersionRefused):
+    """A version whose files were removed."""
+
+    def __init__(self, version: int, retained: Iterable[int]) -> None:
+        reason = f"version {version} is not retained any more; LAMBDA_VERSIONS_KEPT says how many are"
+        super().__init__(version, retained, reason)
 
 
 class SourceUnusable(LambdaError):
