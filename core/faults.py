@@ -14,7 +14,7 @@ from pathlib import Path
 
 from core.errors import UnknownName
 
-__all__ = ["FOLDER", "POINTS", "STATUS", "Action", "Point", "plant", "reach", "struck"]
+__all__ = ["FOLDER", "POINTS", "STATUS", "Action", "Point", "plant", "reach", "struck", "struck_at"]
 
 FOLDER = "LAMBDA_FAULTS_DIR"
 STATUS = 70  # exit status of a process that was aborted
@@ -94,7 +94,7 @@ def struck(folder: Path, point: str) -> bool:
 
 
 def struck_at(folder: Path, point: str) -> Path:
-    """The file that a fault becomes once it happened: its time is when."""
+    """The file that a fault becomes once it happened: its time is when, its text whose process it struck."""
     return folder / f"{point}{_STRUCK}"
 
 
@@ -106,8 +106,9 @@ def _strike(planted: Path) -> None:
         planted.rename(claimed)
     except FileNotFoundError:  # another process was faster
         return
-    os.utime(claimed)
-    _ACTIONS[Action(claimed.read_text())](planted.name)
+    action = Action(claimed.read_text())
+    claimed.write_text(str(os.getpid()))
+    _ACTIONS[action](planted.name)
 
 
 def _abort(_point: str) -> None:

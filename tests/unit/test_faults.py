@@ -12,7 +12,7 @@ import pytest
 
 from conf.settings import ROOT, Settings, variable
 from core.errors import UnknownName
-from core.faults import FOLDER, POINTS, STATUS, Action, plant, struck
+from core.faults import FOLDER, POINTS, STATUS, Action, plant, struck, struck_at
 
 LAYERS = ("core", "batch_layer", "speed_layer", "serving_layer")
 REACH = "from core.faults import reach; reach('manifest.before'); print('went on')"
@@ -50,6 +50,8 @@ def test_a_held_process_stands_at_its_point_until_it_is_killed(tmp_path: Path) -
     while not struck(tmp_path, "manifest.before"):
         time.sleep(0.01)
     assert held.poll() is None
+    while struck_at(tmp_path, "manifest.before").read_text() != str(held.pid):
+        time.sleep(0.01)
     held.kill()
     assert held.communicate()[0] == ""
     assert held.returncode == -signal.SIGKILL
