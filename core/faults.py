@@ -119,6 +119,7 @@ def _hold(_point: str) -> None:
     parent = os.getppid()
     while os.getppid() == parent:
         time.sleep(0.1)
+    os._exit(STATUS)
 
 
 def _full(point: str) -> None:
