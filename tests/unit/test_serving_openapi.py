@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote_from_bytes
 
 import pytest
@@ -38,7 +39,7 @@ def client() -> Iterator[AppClient]:
 
 @DOCUMENT.parametrize()
 @QUICK
-def test_every_answer_is_as_the_openapi_document_says(case: schemathesis.Case) -> None:
+def test_every_answer_is_as_the_openapi_document_says(case: "schemathesis.Case[Any]") -> None:
     case.call_and_validate(headers={"X-Admin-Key": KEY})
 
 
