@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import httpx
 
+from demo.probes import Probe
 from tests.audit.facts import NOTHING
 from tests.audit.ledger import Ledger
 from tests.audit.verdict import objections
@@ -68,11 +69,16 @@ class Auditor:
                 return None
         return time.time() - after
 
+    def answer(self, probe: Probe) -> dict[str, Any]:
+        """The answer to one question, not judged."""
+        answer: dict[str, Any] = self._get(probe).raise_for_status().json()
+        return answer
+
     def ask(self, number: int) -> None:
         """One question, and its answer judged."""
         tally, probe, began = self.tally, self.ledger.probes[number], time.monotonic()
         try:
-            response = self._client.get(f"/v1/views/{probe.view}", params=probe.parameters)
+            response = self._get(probe)
         except httpx.HTTPError:
             tally.unanswered += 1
             return
@@ -83,6 +89,9 @@ class Auditor:
             tally.wrong.append(f"{probe.title}: {response.status_code} {response.text}")
         else:
             self._judge(number, response.json(), tally)
+
+    def _get(self, probe: Probe) -> httpx.Response:
+        return self._client.get(f"/v1/views/{probe.view}", params=probe.parameters)
 
     def _judge(self, number: int, answer: dict[str, Any], tally: Tally) -> None:
         as_of = _seconds(answer["as_of"]) if answer["complete"] else None
