@@ -114,7 +114,7 @@ class LeaseHeld(LambdaError):
 
 
 class RecordsLost(PositionError):
-    """Records that nobody has any more, a loss that nobody accepted. Keeps (partition, start, end) of each."""
+    """Records that nobody has any more; nobody accepted that. Keeps (partition, start, end) of each gap."""
 
     def __init__(self, lost: Sequence[tuple[int, int, int]]) -> None:
         told = [

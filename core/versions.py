@@ -83,6 +83,11 @@ class Versions:
         newest = {pointer.version for pointer in islice(self._published(), kept)}
         return newest | {pointer.version for pointer in islice(self._pointers(), 2)}
 
+    def oldest_needed(self, kept: int) -> Pointer | None:
+        """The publish of the oldest version whose files must stay; None before the first."""
+        needed = self.needed(kept)
+        return next((pointer for _, pointer in self._find([min(needed)])), None) if needed else None
+
     def lease(self) -> AbstractContextManager[None]:
         """Held while files are removed or readers are moved back; waits for whoever holds it."""
         return hold(
@@ -96,7 +101,7 @@ class Versions:
             if version == current.version or (version > current.version and self._was_published(version)):
                 raise VersionRefused(
                     version, self.retained(),
-                    f"version {version} is not older than {current.version}, which readers use; roll forward instead",
+                    f"version {version} is not older than {current.version}, which readers use; roll forward",
                 )  # fmt: skip
             return self._move(version, current, "rollback", at)
 
