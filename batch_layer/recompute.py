@@ -48,12 +48,11 @@ def tiles(events: DataFrame, view: CompiledView, partitions: int) -> DataFrame:
     return united
 
 
-def write_view(events: DataFrame, view: CompiledView, table: Path, version: int, partitions: int) -> Written:
-    """Overwrites the view's table in one commit, which names the manifest's version."""
+def write_view(rows: DataFrame, view: CompiledView, table: Path, version: int) -> Written:
+    """Overwrites the view's table with rows as `tiles` gives them, in one commit of a manifest's version."""
     reach("view.commit.before")
     (
-        tiles(events, view, partitions)
-        .write.format("delta")
+        rows.write.format("delta")
         .mode("overwrite")
         .option("overwriteSchema", "true")
         .option("userMetadata", f'{{"manifest": {version}}}')

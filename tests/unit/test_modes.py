@@ -1,4 +1,4 @@
-"""When a version may take rows over from the one before it, and when nothing but a full recompute is exact."""
+"""When a version may take rows over from the one before it, and when only a full recompute is exact."""
 
 from dataclasses import replace
 from typing import Any
