@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -123,6 +123,10 @@ class Settings(BaseSettings):
         500_000, ge=1, description="Records in one micro-batch of the archive, at most."
     )
     batch_interval: float = Field(300, gt=0, description="Seconds between scheduled batch runs.")
+    recompute_mode: Literal["full", "incremental"] = Field(
+        "full",
+        description="What scheduled batch runs do: recompute all, or add what is new where that is exact.",
+    )
     versions_kept: int = Field(
         5, ge=2, le=1000, description="Published versions kept on disk for a roll-back."
     )
