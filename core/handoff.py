@@ -80,12 +80,13 @@ class Lease:
     """Says each second, while the speed job lives, that micro-batch `batch` is the newest committed one.
 
     Everything acknowledged before `as_of` (seconds since 1970) is in the speed state, or dropped below the
-    floor.
+    floor. `trouble` says why nothing advances, while that is so.
     """
 
     batch: int
     as_of: float
     at: float
+    trouble: str | None = None
 
 
 def choose_boundary(cuts: Sequence[Cut], archived: Offsets, at_least: int) -> Cut:

@@ -100,7 +100,9 @@ class RedisSpeedStore(SpeedStore):
         return [("GET", self._layout.of(generation.id, what)) for what in ("lease", "progress")]
 
     def _registry(self, generation: Generation, wanted: Wanted) -> Command:
-        return ("SMEMBERS", self._layout.containers(generation.id, wanted.view.name))
+        """The containers that hold a segment from the boundary on, or did a moment ago."""
+        name = self._layout.containers(generation.id, wanted.view.name)
+        return ("ZRANGEBYSCORE", name, wanted.boundary, "+inf")
 
     async def _current(self) -> Generation | None:
         (name,) = await self._pipe.execute([("GET", self._layout.current())])

@@ -21,6 +21,7 @@ from speed_layer.clients import RedisAddress
 from speed_layer.marks import Marks
 from speed_layer.notes import Notes
 from speed_layer.plan import NOTE, SEGMENT
+from speed_layer.scripts import Fence
 
 __all__ = ["DecodeStep", "Segments"]
 
@@ -53,7 +54,7 @@ class DecodeStep:
     redis: RedisAddress
     layout: Layout
     generation: str
-    batch: int
+    fence: Fence
     shards: int
     window: int
 
@@ -117,7 +118,7 @@ class DecodeStep:
         identity = next(
             place for place, c in enumerate(self.contract.columns) if c.name == self.contract.event_id
         )
-        marks = Marks(self.redis.shared(), self.layout, self.generation, self.batch, self.shards, self.window)
+        marks = Marks(self.redis.shared(), self.layout, self.generation, self.fence, self.shards, self.window)
         found = marks.duplicates(
             [str(decoded[place].values[identity]) for place in valid],
             [segments[place] for place in valid],

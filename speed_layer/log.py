@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from threading import Lock
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
@@ -43,12 +44,13 @@ class Log:
 class KafkaLog(Log):
     """One topic, by kafka-python. Every method raises `SourceUnusable` if Kafka or the topic is not there.
 
-    Not for several threads at once.
+    Several threads may ask; they wait for one another.
     """
 
     def __init__(self, settings: Settings, topic: str) -> None:
         self._settings, self.topic = settings, topic
         self._consumer: KafkaConsumer | None = None
+        self._turn = Lock()
 
     def identity(self) -> LogIdentity:
         try:
@@ -65,7 +67,8 @@ class KafkaLog(Log):
     def times(self, offsets: Offsets) -> dict[int, float]:
         wanted = {TopicPartition(self.topic, p): offset for p, offset in offsets.items()}
         try:
-            return self._first_times(wanted) if wanted else {}
+            with self._turn:
+                return self._first_times(wanted) if wanted else {}
         except KafkaError as error:
             raise self._unusable(error) from error
 
@@ -91,8 +94,9 @@ class KafkaLog(Log):
 
     def _by_partition(self, question: str) -> dict[int, int]:
         try:
-            places = self._places()
-            found: Mapping[Any, int] = getattr(self._client(), question)(places)
+            with self._turn:
+                places = self._places()
+                found: Mapping[Any, int] = getattr(self._client(), question)(places)
         except KafkaError as error:
             raise self._unusable(error) from error
         return {place.partition: found[place] for place in places}

@@ -7,7 +7,7 @@ from threading import Event, Lock
 
 from pyspark.sql import DataFrame
 
-from core.cuts import ZERO, Cut, CutRegistry, Offsets, cuts_within, segment_of
+from core.cuts import ZERO, Cut, CutRegistry, Offsets, cuts_within, reaches, segment_of
 from core.errors import EntryTaken, IntentMismatch, StateLost
 from core.faults import reach
 from core.handoff import Generation, Intent, Progress, check_intent, may_cut, respects
@@ -23,6 +23,7 @@ from speed_layer.state import SpeedState
 __all__ = ["MicroBatches", "Stopped", "segments_of"]
 
 _LONGEST_WAIT = 5.0
+_LOOK = 0.05
 
 
 class Stopped(Exception):
@@ -40,6 +41,9 @@ class MicroBatches:
     """What `foreachBatch` calls. Keeps the newest committed progress; `failure` is what ended the query.
 
     Once `ended` is set nothing is tried again and no cut is made: another generation may be written already.
+    A job that follows does not lead: it makes no cut, and goes no further than `pace` allows, which is where
+    the leader stands: then no cut that the leader makes can lie behind what the follower has written.
+    `trouble` says why nothing advances, while that is so.
     """
 
     generation: Generation
@@ -56,6 +60,9 @@ class MicroBatches:
     lock: Lock = field(default_factory=Lock)
     failure: Exception | None = None
     ended: Event = field(default_factory=Event)
+    leads: bool = True
+    pace: Callable[[], Offsets] | None = None
+    trouble: RedisAway | RedisFull | None = None
     _cut_at: float = float("-inf")
 
     def __call__(self, frame: DataFrame, batch: int) -> None:
@@ -69,10 +76,14 @@ class MicroBatches:
     def _patiently(self, frame: DataFrame, batch: int) -> None:
         """The micro-batch, tried until Redis takes it: it may be written any number of times."""
         wait, spoke = 0.25, float("-inf")
+        self._keep_pace(batch)
         while not self.ended.is_set():
             try:
-                return self._write(frame, batch)
+                self._write(frame, batch)
+                self.trouble = None
+                return
             except (RedisAway, RedisFull) as error:
+                self.trouble = error
                 if self.clock() - spoke >= _LONGEST_WAIT:
                     event = "redis_full" if isinstance(error, RedisFull) else "redis_away"
                     self.log.warning(event, batch=batch, reason=str(error), consequence="nothing advances")
@@ -81,6 +92,12 @@ class MicroBatches:
                 raise Stopped(f"micro-batch {batch}")
             wait = min(wait * 2, _LONGEST_WAIT)
         raise Stopped(f"micro-batch {batch} of a generation that ended")
+
+    def _keep_pace(self, batch: int) -> None:
+        end = self.checkpoint.end(batch)
+        while (pace := self.pace) is not None and not reaches(pace(), end):
+            if self.ended.is_set() or self.stop.wait(_LOOK):
+                raise Stopped(f"micro-batch {batch}, behind a leader that ended")
 
     def _write(self, frame: DataFrame, batch: int) -> None:
         began = self.clock()
@@ -99,8 +116,7 @@ class MicroBatches:
         reach("speed.progress.before")
         self._advance(replace(self.progress, batch=batch, end=end, cuts=len(cuts)))
         reach("speed.progress.after")
-        if not self.ended.is_set():
-            self.maintain()
+        self.maintain()
         self._report(batch, notes, written - began, self.clock() - written)
 
     def _check_repeated(self, batch: int, end: Offsets) -> None:
@@ -131,6 +147,8 @@ class MicroBatches:
 
     def maintain(self) -> None:
         """Between micro-batches, under the lock: follow others' cuts and publishes, perhaps make a cut."""
+        if self.ended.is_set():
+            return
         cuts = self.cuts.all()
         if self.progress.batch >= 0:
             self._require_respect(cuts, self.progress.cuts, self.progress.end)
@@ -152,10 +170,17 @@ class MicroBatches:
             )
         return max(kept, pointer.floor) if pointer is not None else kept
 
+    def lead(self, former: "MicroBatches") -> None:
+        """This generation's end is where cuts stand from now on."""
+        self._cut_at = former._cut_at
+        self.leads = True
+
     def _perhaps_cut(self, cuts: Sequence[Cut]) -> Sequence[Cut]:
         latest, consumed = cuts[-1] if cuts else ZERO, self.progress.end
-        if self.progress.batch < 0 or not may_cut(
-            latest, consumed, self._cut_at, self.clock(), self.cut_interval
+        if (
+            not self.leads
+            or self.progress.batch < 0
+            or not may_cut(latest, consumed, self._cut_at, self.clock(), self.cut_interval)
         ):
             return cuts
         reach("speed.cut.before")

@@ -13,6 +13,7 @@ from speed_layer.faults import of_text
 from speed_layer.fold_step import PARTIALS, FoldStep
 from speed_layer.notes import Notes
 from speed_layer.plan import Plan
+from speed_layer.scripts import Fence
 from speed_layer.write_step import WriteStep
 
 __all__ = ["Pipeline"]
@@ -27,6 +28,7 @@ class Pipeline:
     redis: RedisAddress
     layout: Layout
     generation: str
+    token: str
     shards: int
     window: int
     tasks: int
@@ -34,8 +36,9 @@ class Pipeline:
     def run(self, records: DataFrame, batch: int, segments: Segments, count_from: int) -> Notes:
         """Write `records` (value, partition, offset) into Redis as micro-batch `batch`.
 
-        Raises `RedisAway`, `RedisFull` or `StateLost`; what was written may be written again.
+        Raises `RedisAway`, `RedisFull`, `StateLost` or `Superseded`; what was written may be written again.
         """
+        fence = Fence(batch, self.token)
         decode = DecodeStep(
             self.bound.contract,
             (*self.plan.columns,),
@@ -44,11 +47,11 @@ class Pipeline:
             self.redis,
             self.layout,
             self.generation,
-            batch,
+            fence,
             self.shards,
             self.window,
         )
-        write = WriteStep(self.redis, self.layout, self.generation, batch, self.plan.views)
+        write = WriteStep(self.redis, self.layout, self.generation, fence, self.plan.views)
         written = (
             records.select("value", "partition", "offset")
             .mapInArrow(decode, decode.schema)

@@ -12,6 +12,7 @@ from speed_layer.clients import RedisAddress
 from speed_layer.fields import FieldWriter, Partial
 from speed_layer.notes import STATUS, Notes
 from speed_layer.plan import ViewPlan
+from speed_layer.scripts import Fence
 
 __all__ = ["WriteStep"]
 
@@ -25,7 +26,7 @@ class WriteStep:
     redis: RedisAddress
     layout: Layout
     generation: str
-    batch: int
+    fence: Fence
     views: tuple[ViewPlan, ...]
 
     schema = "note string"
@@ -46,4 +47,4 @@ class WriteStep:
         yield pa.RecordBatch.from_pylist([{"note": notes.text()}], _SCHEMA)
 
     def _writer(self) -> FieldWriter:
-        return FieldWriter(self.redis.shared(), self.layout, self.generation, self.batch, self.views)
+        return FieldWriter(self.redis.shared(), self.layout, self.generation, self.fence, self.views)
