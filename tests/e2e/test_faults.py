@@ -53,6 +53,21 @@ def test_answers_stay_right_and_quick_while_a_version_is_published(trial: Trial)
     assert row.tally.unanswered == 0
 
 
+def test_the_auditor_finds_an_event_too_many_and_one_that_is_missing(trial: Trial) -> None:
+    event = {**next(iter(trial.ledger.events.values())), "event_id": "smuggled"}
+    tally = trial.auditor.begin()
+    trial.stream.smuggle(event)
+    trial.wait(lambda: bool(tally.wrong), "the auditor to notice an event that nobody produced")
+    trial.ledger.sent(event)
+    lost = {**event, "event_id": "lost"}
+    tally = trial.auditor.begin()
+    trial.ledger.sent(lost)
+    trial.ledger.acknowledged(lost)
+    trial.wait(lambda: bool(tally.wrong), "the auditor to notice an event that is missing")
+    trial.stream.smuggle(lost)
+    assert trial.auditor.wait_fresh(time.time(), PATIENCE) is not None
+
+
 def test_the_speed_job_is_killed_between_its_writes(trial: Trial) -> None:
     with trial.fault("SIGKILL of the speed job") as row:
         row.since = trial.kill_at("speed.fields.within")
