@@ -10,7 +10,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 PACKAGES := $(VENV)/.packages
 ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-e2e lint format bench up down wipe clean distclean lock
+.PHONY: help setup demo test test-unit test-integration test-e2e lint format bench up down wipe clean distclean lock \
+	versions rollback rollforward
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +62,16 @@ up: setup ## run the whole platform in the foreground; Ctrl-C stops all of it
 
 down: $(PACKAGES) ## stop what `make up` runs
 	@$(PY) -m local.down
+
+versions: $(PACKAGES) ## list the published versions of the batch views
+	@$(PY) -m batch_layer.versions list $(ARGS)
+
+rollback: $(PACKAGES) ## move readers to an older version: make rollback VERSION=3
+	@test -n "$(VERSION)" || { echo "Say which version: make rollback VERSION=3 (make versions lists them)"; exit 1; }
+	@$(PY) -m batch_layer.versions rollback $(VERSION) $(ARGS)
+
+rollforward: $(PACKAGES) ## undo roll-backs: to the newest version, or VERSION=4
+	@$(PY) -m batch_layer.versions rollforward $(VERSION) $(ARGS)
 
 lock: ## renew the lock files from requirements*.in (needs uv)
 	@for name in requirements-dev requirements; do \

@@ -27,6 +27,7 @@ from core.logs import Logger
 from core.manifest import Manifest, Pointer
 from core.modes import check_not_superseded, incremental_objection
 from core.topics import LogIdentity
+from core.versions import Versions
 
 __all__ = ["BatchRun"]
 
@@ -92,6 +93,8 @@ class BatchRun:
         parent, current = publications.current(), publications.resolve()
         check_not_superseded(current, self.semantics)
         boundary = self._boundary(parent.boundary if parent else 0)
+        if not force and self._held():
+            return None
         if current and not force and self._same(current, boundary):
             self.log.info("nothing_to_publish", boundary=boundary.number, version=current.version)
             return None
@@ -121,6 +124,17 @@ class BatchRun:
         return choose(
             self.folders.cuts(), archived, at_least, self.speed, self.log, lambda: self._covering().end
         )
+
+    def _held(self) -> bool:
+        """Whether an operator rolled readers back: what is newer must not come back by itself."""
+        newest = Versions(self.folders).held()
+        if newest is not None:
+            self.log.warning(
+                "publishing_held",
+                reason=f"readers were rolled back from version {newest}",
+                way_out="python -m batch_layer.versions rollforward, or a run with --force",
+            )
+        return newest is not None
 
     def _same(self, current: Manifest, boundary: Cut) -> bool:
         return (current.boundary, current.semantics) == (boundary.number, self.semantics)
