@@ -7,7 +7,7 @@ from threading import Thread
 
 from core.cuts import reaches
 from core.errors import SourceUnusable, StateLost
-from core.handoff import Lease, Progress, as_of
+from core.handoff import Lease, Progress, as_of, check_same_log
 from core.logs import Logger
 from speed_layer.faults import RedisAway, RedisFull, Superseded
 from speed_layer.janitor import Janitor
@@ -120,15 +120,25 @@ class Heartbeat:
             self.state.renew(self.batches.generation.id, lease)
 
     def measure(self) -> float | None:
-        """The time up to which nothing acknowledged is missing; None if that is not known."""
+        """The time up to which nothing acknowledged is missing; None if that is not known.
+
+        Raises `ForeignLog` if another log stands under the name of the one that is written.
+        """
         checked_at = self.clock()  # before the ends: what comes between must not count as known
         ends = self.source.ends()
+        self._require_same_log()
         consumed = self.batches.progress.end
         behind = {p: consumed.get(p, 0) for p, end in ends.items() if end > consumed.get(p, 0)}
         oldest = self.source.times(behind)
         if set(oldest) != set(behind):
             return self._as_of
         return as_of(checked_at, ends, consumed, oldest)
+
+    def _require_same_log(self) -> None:
+        """After its ends were read: a log that was made anew would pass for one that is all consumed."""
+        meta = self.batches.generation
+        known = meta.cluster_id, meta.topic_id
+        check_same_log(known, (meta.cluster_id, self.source.topic_id()), meta.source)
 
     def use_if_caught_up(self) -> None:
         """Readers move to a generation once it has written what the log held when it was opened."""
