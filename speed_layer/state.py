@@ -129,10 +129,13 @@ class SpeedState:
         return None if text is None else RebuildRequest.from_text(text)
 
     def request(self, request: RebuildRequest) -> RebuildRequest:
-        """The request that stands from now on: this one, or one that stood before."""
+        """The request that stands from now on: this one, or one that asks for the same already."""
+        standing = self.requested()
+        if standing is not None and standing.replace == request.replace:
+            return standing
         with naming():
-            self.client.set(self.layout.rebuild(), request.to_text(), nx=True)
-        return self.requested() or request
+            self.client.set(self.layout.rebuild(), request.to_text())
+        return request
 
     def withdraw(self) -> None:
         """Nothing is rebuilt any more; what was built so far is deleted with the next round."""
