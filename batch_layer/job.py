@@ -53,7 +53,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--follow", action="store_true", help="with --archive-only: go on archiving what comes"
     )
-    parser.add_argument("--force", action="store_true", help="publish what readers have already, or were rolled back from")
+    parser.add_argument("--force", action="store_true", help="publish also what readers have, or were rolled back from")
     options = parser.parse_args(arguments)
     if options.follow and not options.archive_only:
         parser.error("--follow goes with --archive-only")
