@@ -16,7 +16,7 @@ from tests.audit.verdict import objections
 
 __all__ = ["Auditor", "Tally"]
 
-_PAUSE = 0.05  # seconds between two rounds of questions: the servers share the machine with us
+_PAUSE = 0.1  # seconds between two rounds of questions: the servers share the machine with us
 _REFUSALS = (503,)
 
 
