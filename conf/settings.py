@@ -127,6 +127,15 @@ class Settings(BaseSettings):
         "full",
         description="What scheduled batch runs do: recompute all, or add what is new where that is exact.",
     )
+    handoff_wait: float = Field(
+        10, ge=0, le=3600, description="Seconds that a publish waits for the speed layer, to check it."
+    )
+    handoff_records: int = Field(
+        1_000_000, ge=1, description="Records that a publish checks at most; of more, whole shards in turn."
+    )
+    handoff_blocks: bool = Field(
+        False, description="Whether a speed state that differs from the log stops a publish."
+    )
     versions_kept: int = Field(
         5, ge=2, le=1000, description="Published versions kept on disk for a roll-back."
     )

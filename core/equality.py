@@ -15,20 +15,13 @@ from core.measures import Measure, Partial
 from core.views import CompiledView
 
 __all__ = [
-    "Cause",
-    "Difference",
-    "Finding",
-    "Tally",
-    "compare",
-    "findings",
-    "late_findings",
-    "merged",
-    "total",
-]
+    "KEYS", "UNREADABLE", "Cause", "Difference", "Finding", "Place", "Tally", "compare", "findings",
+    "late_findings", "merged", "total",
+]  # fmt: skip
 
 Place = tuple[str, int, int]  # the key's text, segment, bucket
 KEYS = 10
-_UNREADABLE = (struct.error, ValueError, IndexError, RuntimeError)  # what a damaged value makes of a reader
+UNREADABLE = (struct.error, ValueError, IndexError, RuntimeError)  # what a damaged value makes of a reader
 
 
 class Cause(StrEnum):
@@ -120,14 +113,14 @@ def total(view: CompiledView, partials: Iterable[Partial]) -> Partial:
     held = list(partials)
     try:
         return view.merge_all(held)
-    except _UNREADABLE:
+    except UNREADABLE:
         return view.merge_all([partial for partial in held if _readable(view, partial)])
 
 
 def _readable(view: CompiledView, partial: Partial) -> bool:
     try:
         view.merge_all([partial, partial])
-    except _UNREADABLE:
+    except UNREADABLE:
         return False
     return True
 
@@ -151,14 +144,14 @@ def _differ(measure: Measure, expected: Partial | None, found: Partial | None) -
         return True
     try:
         return not measure.same(expected, found)
-    except _UNREADABLE:
+    except UNREADABLE:
         return True
 
 
 def _figure(measure: Measure, partial: Partial | None) -> Any:
     try:
         return None if partial is None else _plain(measure.figure(partial))
-    except _UNREADABLE:
+    except UNREADABLE:
         return None
 
 

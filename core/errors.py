@@ -20,11 +20,13 @@ LambdaError
 │   ├── IntentMismatch       a replayed micro-batch holds other records
 │   ├── StateLost            speed state is gone, or older than its stamp
 │   ├── NotExact             a version that takes rows over would not be what a full recompute gives
+│   ├── HandoffUnequal       the speed state is not what the log gives, and that is to block
 │   ├── Superseded           other definitions were promoted over those of this process
 │   └── ForeignLog           another log stands under the same name
 ├── VersionRefused           readers cannot be moved to that version
 │   ├── UnknownVersion       nothing was published under that number
 │   └── VersionGone          its files were removed
+├── CandidateError           what cannot be done with definitions that stand beside those of readers
 ├── LeaseHeld                somebody else does this work already
 └── SourceUnusable           a topic that cannot be a log (compacted, absent)
 """
@@ -103,6 +105,21 @@ class Superseded(HandoffError):
             "these again"
         )
         self.version, self.mine, self.theirs = version, mine, theirs
+
+
+class HandoffUnequal(HandoffError):
+    """The speed state differs from the log, and a setting lets that block. Keeps version and setting."""
+
+    def __init__(self, version: int, alarm: str, setting: str) -> None:
+        super().__init__(
+            f"version {version} is not published: {alarm}. The speed layer rebuilds that generation: publish "
+            f"again when it is done, or publish what batch has with {setting}=false"
+        )
+        self.version, self.setting = version, setting
+
+
+class CandidateError(LambdaError):
+    """What cannot be done with definitions that stand beside those of readers."""
 
 
 class LeaseHeld(LambdaError):

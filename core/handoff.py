@@ -4,7 +4,7 @@ Nothing here reads a clock, a file or a server; the layers bring facts and act o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from core.cuts import ZERO, Cut, Offsets, offsets_from, offsets_to, reaches
@@ -17,7 +17,7 @@ FORMAT = 1
 class _Json:
     """Offsets are JSON objects with partitions as text; all else is plain."""
 
-    _offsets = ("start", "end", "offsets")
+    _offsets = ("start", "end", "offsets", "reads_from")
 
     def to_json(self) -> dict[str, Any]:
         plain = asdict(self)  # type: ignore[call-overload]
@@ -37,7 +37,10 @@ class _Json:
 
 @dataclass(frozen=True)
 class Generation(_Json):
-    """One life of the speed layer's state. It holds what lies at or beyond cut `start_cut` at `offsets`."""
+    """One life of the speed layer's state. It holds what lies at or beyond cut `start_cut` at `offsets`.
+
+    It knows the copies of events from `reads_from` on, which lies some segments before.
+    """
 
     id: str
     source: str
@@ -48,6 +51,7 @@ class Generation(_Json):
     cluster_id: str
     topic_id: str
     format: int = FORMAT
+    reads_from: Offsets = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -176,6 +180,7 @@ def doubts(
     lease: Lease | None,
     stamps: Sequence[int | None] = (),
     floors: Sequence[int] = (),
+    condemned: str | None = None,
 ) -> list[str]:
     """Why an answer cannot be called complete; empty if it can (rule 8).
 
@@ -197,6 +202,7 @@ def doubts(
         f"the speed layer has not reached boundary {boundary} yet": progress.cuts >= boundary,
         f"the speed layer dropped segments below {floor}": floor <= boundary,
         f"the speed layer lost events: {progress.lost}": progress.lost is None,
+        f"the speed layer counted wrong, and is rebuilt: {condemned}": condemned is None,
         "nobody vouches for the speed state: its job is down": lease is not None,
         "the speed state is older than its job says": _vouched(progress, lease, stamps),
     }

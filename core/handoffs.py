@@ -15,7 +15,7 @@ class Handoff:
     """The check of segments `start` to before `boundary`, made for version `version`.
 
     `reason` says why it was not possible, and is None if it was. `shards` are those that were compared, of
-    `of`; `events` are the records of the segments, of all shards.
+    `of`; `records` are those of the segments, of all shards.
     """
 
     version: int
@@ -26,7 +26,7 @@ class Handoff:
     reason: str | None = None
     shards: Sequence[int] = ()
     of: int = 0
-    events: int = 0
+    records: int = 0
     seconds: float = 0.0
     findings: Sequence[Finding] = field(default_factory=tuple)
 

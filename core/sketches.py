@@ -47,13 +47,15 @@ class _Sketch(Measure):
         return self.zero if value is None else (self._of_one(value),)
 
     def same(self, expected: Partial, found: Partial) -> bool:
-        if expected == found:
-            return True
-        return bool(expected[0] and found[0]) and self._alike(expected[0], found[0])
+        # Spark makes NULL or a sketch of nothing where no event has a value, and Python makes no sketch
+        return expected == found or self._alike(expected[0] or self._empty(), found[0] or self._empty())
 
     @abstractmethod
     def _alike(self, expected: bytes, found: bytes) -> bool:
-        """Whether two sketches, neither of them empty, may be of the same values."""
+        """Whether two sketches may be of the same values."""
+
+    @abstractmethod
+    def _empty(self) -> bytes: ...
 
     @abstractmethod
     def _union(self, blobs: Sequence[bytes]) -> bytes: ...
@@ -110,6 +112,9 @@ class Uniques(_Sketch):
 
     def figure(self, partial: Partial) -> float:
         return float(self.present(partial)["estimate"])
+
+    def _empty(self) -> bytes:
+        return bytes(hll_sketch(self.lg_k, tgt_hll_type.HLL_8).serialize_compact())
 
     def _alike(self, expected: bytes, found: bytes) -> bool:
         return same_registers(self._union((expected,)), self._union((found,)), self.lg_k)
@@ -168,6 +173,9 @@ class Quantiles(_Sketch):
     def figure(self, partial: Partial) -> int:
         return int(kll_doubles_sketch.deserialize(partial[0]).n) if partial[0] else 0
 
+    def _empty(self) -> bytes:
+        return bytes(kll_doubles_sketch(self.k).serialize())
+
     def _alike(self, expected: bytes, found: bytes) -> bool:
         left, right = (kll_doubles_sketch.deserialize(blob) for blob in (expected, found))
         return same_ranks(left, right, self.ranks)
@@ -221,9 +229,12 @@ class Top(_Sketch):
     def figure(self, partial: Partial) -> int:
         return int(frequent_strings_sketch.deserialize(partial[0]).total_weight) if partial[0] else 0
 
+    def _empty(self) -> bytes:
+        return bytes(frequent_strings_sketch(self.lg_size).serialize())
+
     def _alike(self, expected: bytes, found: bytes) -> bool:
-        left, right = (frequent_strings_sketch.deserialize(blob) for blob in (expected, found))
-        return same_counts(left, right, 3 << self.lg_size >> 2)
+        read = frequent_strings_sketch.deserialize
+        return same_counts(read(expected), read(found), 3 << self.lg_size >> 2)
 
     def present(self, partial: Partial) -> list[dict[str, Any]]:
         if not partial[0]:

@@ -82,6 +82,7 @@ def beginning(
 ) -> tuple[Generation, Progress]:
     """A new generation that starts at the boundary, and its progress before the first micro-batch."""
     start = _cut(cuts, wanted.boundary)
+    end = reading_start(start.number, wanted.window, cuts, begins)
     meta = Generation(
         id=generation,
         source=wanted.source,
@@ -91,8 +92,8 @@ def beginning(
         shards=wanted.shards,
         cluster_id=wanted.log.cluster,
         topic_id=wanted.log.topic_id,
+        reads_from=end,
     )
-    end = reading_start(start.number, wanted.window, cuts, begins)
     return meta, Progress(-1, end, len(cuts), start.number, _lost(start, begins))
 
 

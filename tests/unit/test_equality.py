@@ -4,7 +4,7 @@ import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from datasketches import frequent_strings_sketch
@@ -83,6 +83,18 @@ def test_a_sketch_that_misses_a_value_is_another_one(name: str, size: int) -> No
     assert measure.same(whole, backwards)
     # of the two thousand values that 4096 registers hold some are covered by others
     assert not measure.same(whole, folded(measure, values[size // 2 + 1 :]))
+
+
+@pytest.mark.parametrize("name", ["users", "sizes", "pages"])
+def test_no_sketch_and_a_sketch_of_nothing_are_the_same(name: str) -> None:
+    measure = cast(Any, VIEW.measures[name])
+    value = 1.0 if name == "sizes" else "a"
+    for nothing in ((b"",), (None,), (measure._empty(),)):
+        assert measure.same(nothing, measure.zero) and measure.same(measure.zero, nothing)
+        assert measure.figure(nothing) == 0
+        assert not measure.same(nothing, measure.lift(value)) and not measure.same(
+            measure.lift(value), nothing
+        )
 
 
 def test_a_full_sketch_of_top_values_is_held_to_its_bounds() -> None:
