@@ -48,7 +48,15 @@ _SOURCE_STATUS = _record(
     log=_record(topic=_TEXT, ends=_or_null(_OFFSETS), checked_at=_or_null(_TEXT)),
     cuts=_or_null(_WHOLE), archive=_record(**_STAND),
     batch=_or_null(_record(version=_WHOLE, boundary=_WHOLE, **_STAND)),
-    speed=_or_null(_record(generation=_TEXT, start_cut=_WHOLE, **_STAND)),
+    speed=_or_null(
+        _record(
+            generation=_TEXT,
+            start_cut=_WHOLE,
+            trouble=_or_null(_TEXT),
+            rebuild=_or_null(_record(generation=_TEXT, **_STAND)),
+            **_STAND,
+        )
+    ),
     reasons=_list(_TEXT),
 )  # fmt: skip
 _PROBLEM: Schema = {

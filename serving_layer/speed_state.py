@@ -44,8 +44,14 @@ class RedisSpeedStore(SpeedStore):
         generation = await self._current()
         if generation is None:
             return SpeedReading()
-        lease, progress = await self._pipe.execute(self._vouchers(generation))
-        return _reading(generation, lease, progress)
+        following: Command = ("GET", self._layout.following())
+        lease, progress, name = await self._pipe.execute([*self._vouchers(generation), following])
+        reading = _reading(generation, lease, progress)
+        return reading if name is None else replace(reading, successor=await self._successor(name.decode()))
+
+    async def _successor(self, generation: str) -> tuple[str, Progress | None]:
+        (progress,) = await self._pipe.execute([("GET", self._layout.of(generation, "progress"))])
+        return generation, Progress.from_json(orjson.loads(progress)) if progress else None
 
     async def read(
         self,

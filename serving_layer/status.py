@@ -13,6 +13,7 @@ from typing import Any
 from core.cuts import CutRegistry, Offsets, offsets_to
 from core.errors import LambdaError
 from core.folders import Folders
+from core.handoff import Progress
 from serving_layer.archive_position import archived
 from serving_layer.asking import Desk
 from serving_layer.ports import (
@@ -148,7 +149,16 @@ class Status:
             "as_of": iso(lease.as_of) if lease else None,
             "lag_seconds": round(self._clock() - lease.as_of, 2) if lease else None,
             "lease_age_seconds": round(self._clock() - lease.at, 2) if lease else None,
+            "trouble": lease.trouble if lease else None,
+            "rebuild": self._rebuild(speed.successor),
         }
+
+    def _rebuild(self, successor: tuple[str, Progress | None] | None) -> dict[str, Any] | None:
+        """How far the generation has come that is to take the place of the one that answers."""
+        if successor is None:
+            return None
+        generation, progress = successor
+        return {"generation": generation, **_stand(self._slow.ends, progress.end if progress else None)}
 
 
 def behind(ends: Offsets | None, end: Offsets | None) -> int | None:
