@@ -114,6 +114,7 @@ class Trial:
         yield row
         if recovers:
             row.recovery = self.auditor.wait_fresh(row.since, PATIENCE)
+        self.auditor.begin()  # what comes between two faults is of neither
         self.write()
         assert not row.tally.wrong, f"{len(row.tally.wrong)} wrong answers, the first: {row.tally.wrong[0]}"
         assert row.tally.judged, "the auditor got no answer"
