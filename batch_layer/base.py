@@ -26,17 +26,17 @@ class Base:
     folders: Folders
     manifest: Manifest
 
-    def rows(self, view: CompiledView, partitions: int) -> DataFrame:
-        """The table of a view as this version has it, for an index of `partitions` files.
-
-        Raises NotExact unless its files are those that the manifest was made of, and its rows have the
-        columns and tiles that the view has now.
-        """
-        entry = self.manifest.views[view.name]
-        self._check_files(view.name, entry["version"], entry["checksum"])
-        self._check_tiles(view, set(entry["rows"]))
+    def table(self, view: str) -> DataFrame:
+        """A view's table as this version has it. Raises NotExact unless its files are those of then."""
+        entry = self.manifest.views[view]
+        self._check_files(view, entry["version"], entry["checksum"])
         reader = self.spark.read.format("delta").option("versionAsOf", entry["version"])
-        rows = reader.load(str(self.folders.table(view.name)))
+        return reader.load(str(self.folders.table(view)))
+
+    def rows(self, view: CompiledView, partitions: int) -> DataFrame:
+        """The table, for an index of `partitions` files. Raises NotExact if the view has other tiles now."""
+        self._check_tiles(view, set(self.manifest.views[view.name]["rows"]))
+        rows = self.table(view.name)
         return rows.selectExpr(
             *[f"`{name}`" for name in rows.columns if name != "part"],
             f"{index_partition_sql('key_text', partitions)} AS part",

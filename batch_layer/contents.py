@@ -14,7 +14,7 @@ from core.cuts import Cut
 from core.modes import Mode, Span
 from core.views import CompiledView
 
-__all__ = ["Content", "backfill", "full", "incremental", "promotion", "tasks_for"]
+__all__ = ["Content", "backfill", "full", "incremental", "taken"]
 
 _ROWS_PER_TASK = 500_000
 
@@ -37,17 +37,12 @@ class Content:
     vouched: tuple[Any, ...] = ()
 
 
-def tasks_for(rows: int) -> int:
-    """Shuffle partitions for so many rows."""
-    return max(2, -(-rows // _ROWS_PER_TASK))
-
-
 def full(archived: Archived, views: Sequence[CompiledView], boundary: Cut, partitions: int) -> Content:
     """All views from all records below the boundary."""
     events = archived.events(boundary)
     return Content(
         Mode.FULL, boundary, events.counts.entry(), views,
-        lambda view: tiles(events.frame, view, partitions), tasks_for(events.counts.valid),
+        lambda view: tiles(events.frame, view, partitions), _tasks_for(events.counts.valid),
     )  # fmt: skip
 
 
@@ -58,7 +53,7 @@ def incremental(
     events, before = archived.since(base.manifest, boundary), base.manifest
     added = events.counts.entry()
     counts = {name: count + before.counts[name] for name, count in added.items()}
-    tasks = tasks_for(max(events.counts.valid, _most_rows(base)))
+    tasks = _tasks_for(max(events.counts.valid, _most_rows(base)))
     rows = {view.name: _pair(base, events.frame, view, partitions) for view in views}
     return Content(
         Mode.INCREMENTAL, boundary, counts, views,
@@ -78,7 +73,7 @@ def backfill(
     """The rows of `base`, with those of some views in a span of whole tiles made anew. Raises NotExact."""
     boundary = Cut(base.manifest.boundary, base.manifest.offsets)
     events = archived.events(boundary)
-    tasks = tasks_for(max(events.counts.valid, _most_rows(base)))
+    tasks = _tasks_for(max(events.counts.valid, _most_rows(base)))
     frames = {view.name: events.frame.where(_within(view, span)) for view in views}
     rows = {view.name: _pair(base, frames[view.name], view, partitions) for view in views}
     origin = {"base": base.manifest.version, "range": str(span), "views": [view.name for view in views]}
@@ -89,13 +84,13 @@ def backfill(
     )  # fmt: skip
 
 
-def promotion(content: Content, replaced_version: int) -> Content:
-    """What a candidate holds, as the version that takes the place of another one."""
-    base = content.base.manifest.semantics if content.base else ""
-    origin = {"candidate": base, "replaces": replaced_version}
+def taken(base: Base, views: Sequence[CompiledView], partitions: int) -> Content:
+    """The rows of `base` as they are, for a place where other readers find them. Raises NotExact."""
+    tasks, manifest = _tasks_for(_most_rows(base)), base.manifest
+    rows = {view.name: base.rows(view, partitions).coalesce(tasks) for view in views}
     return Content(
-        Mode.PROMOTED, content.boundary, content.counts, content.written, content.rows, content.tasks,
-        content.base, origin, content.vouched,
+        Mode.PROMOTED, Cut(manifest.boundary, manifest.offsets), manifest.counts, views,
+        lambda view: rows[view.name], tasks, base, {}, manifest.vouched,
     )  # fmt: skip
 
 
@@ -112,3 +107,8 @@ def _within(view: CompiledView, span: Span) -> str:
 
 def _most_rows(base: Base) -> int:
     return max((sum(entry["rows"].values()) for entry in base.manifest.views.values()), default=0)
+
+
+def _tasks_for(rows: int) -> int:
+    """Shuffle partitions for so many rows."""
+    return max(2, -(-rows // _ROWS_PER_TASK))
