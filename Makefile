@@ -11,7 +11,7 @@ PACKAGES := $(VENV)/.packages
 ARGS ?=
 
 .PHONY: help setup demo test test-unit test-integration test-e2e lint format bench up down wipe clean distclean lock \
-	versions rollback rollforward
+	versions rollback rollforward rebuild-speed
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ up: setup ## run the whole platform in the foreground; Ctrl-C stops all of it
 
 down: $(PACKAGES) ## stop what `make up` runs
 	@$(PY) -m local.down
+
+rebuild-speed: $(PACKAGES) ## build the speed state anew from the boundary, while the old one answers
+	@$(PY) -m speed_layer.rebuild $(ARGS)
 
 versions: $(PACKAGES) ## list the published versions of the batch views
 	@$(PY) -m batch_layer.versions list $(ARGS)
