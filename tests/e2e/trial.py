@@ -114,11 +114,21 @@ class Trial:
         yield row
         if recovers:
             row.recovery = self.auditor.wait_fresh(row.since, PATIENCE)
+            self.stand_still()
+            self.stream.paused.clear()
         self.auditor.begin()  # what comes between two faults is of neither
         self.write()
         assert not row.tally.wrong, f"{len(row.tally.wrong)} wrong answers, the first: {row.tally.wrong[0]}"
         assert row.tally.judged, "the auditor got no answer"
         assert not recovers or row.recovery is not None, f"not fresh: {dict(row.tally.reasons)}"
+
+    def stand_still(self) -> None:
+        """Pause the stream until every question was answered with all of it.
+
+        What must be in an answer is then what may be in it: not one event too many goes unseen.
+        """
+        assert self.stream.settle(PATIENCE), "Kafka does not acknowledge"
+        self.auditor.wait_fresh(time.time(), PATIENCE)
 
     def write(self) -> Path:
         """The table as a file."""
