@@ -100,6 +100,7 @@ class Trial:
             self.redis = stack.enter_context(
                 Redis.from_url(self.settings.redis_address, **redis_options(self.settings))
             )
+            assert self.auditor.wait_fresh(time.time(), PATIENCE), "no answer was complete"
             self._stack = stack.pop_all()
         return self
 
