@@ -177,6 +177,8 @@ def _details(manifest: Manifest) -> dict[str, Any]:
     return {
         "created_at": manifest.created_at,
         "mode": manifest.mode,
+        "origin": dict(manifest.origin),
+        "vouched": list(manifest.vouched),
         "semantics": manifest.semantics,
         "offsets": offsets_to(manifest.offsets),
         "counts": dict(manifest.counts),

@@ -85,6 +85,8 @@ def _manifest(manifest: Manifest) -> dict[str, Any]:
         "boundary": manifest.boundary,
         "offsets": offsets_to(manifest.offsets),
         "created_at": manifest.created_at,
+        "mode": manifest.mode,
+        **({"vouched": manifest.vouched} if manifest.vouched else {}),
         **({"losses": manifest.losses} if manifest.losses else {}),
     }
 

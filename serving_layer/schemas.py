@@ -37,7 +37,7 @@ _ROW = _record(
     batch=_or_null(_ANYTHING),
     speed=_or_null(_ANYTHING),
 )
-_MANIFEST = _record(version=_WHOLE, boundary=_WHOLE, offsets=_OFFSETS, created_at=_TEXT)
+_MANIFEST = _record(version=_WHOLE, boundary=_WHOLE, offsets=_OFFSETS, created_at=_TEXT, mode=_TEXT)
 _STAND = {"end": _or_null(_OFFSETS), "lag_records": _or_null(_WHOLE)}
 _VIEW = _record(
     name=_TEXT, source=_TEXT, description=_TEXT, url=_TEXT, where=_or_null(_TEXT), bucket=_TEXT,

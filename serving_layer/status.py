@@ -121,6 +121,9 @@ class Status:
         seconds = self._clock() - datetime.fromisoformat(manifest.created_at).timestamp()
         return {
             "version": manifest.version,
+            "mode": manifest.mode,
+            "origin": manifest.origin,
+            "vouched": manifest.vouched,
             "pointer": pointer.number,
             "kind": pointer.kind,
             "boundary": manifest.boundary,
