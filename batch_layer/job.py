@@ -94,7 +94,7 @@ def _archive(runs: Sequence[BatchRun], options: argparse.Namespace) -> None:
             )
         for _ in _rounds(options.every or 5.0):
             for run in runs:
-                run.archive.drain(run.kafka)
+                run.drain()
 
 
 def _rounds(every: float | None) -> Iterator[None]:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from pyspark.sql import SparkSession
 
@@ -19,11 +20,12 @@ from batch_layer.publish import clean, publish, vacuum
 from batch_layer.workshop import Workshop
 from conf.settings import Settings
 from core.application import BoundSource
-from core.cuts import Cut, reaches
+from core.cuts import Cut, Offsets, reaches
 from core.errors import LeaseHeld, NotExact
 from core.folders import Folders
 from core.leases import hold
 from core.logs import Logger
+from core.losses import require_accepted
 from core.manifest import Manifest, Pointer
 from core.modes import check_not_superseded, incremental_objection
 from core.topics import LogIdentity
@@ -86,7 +88,11 @@ class BatchRun:
     def archive_once(self) -> Ledger:
         """Drains the log. Raises LeaseHeld if another process archives this source."""
         with hold(self.folders.leases / "archive", f"the archiver of {self.bound.source.name}"):
-            return self.archive.drain(self.kafka, self.clock)
+            return self.drain()
+
+    def drain(self) -> Ledger:
+        """What `archive_once` does, for whoever holds the archive's lease."""
+        return self.archive.drain(self.kafka, self.folders.losses(), self.clock)
 
     def _run(self, force: bool, incremental: bool) -> Manifest | None:
         began, publications = self.clock(), self.folders.publications()
@@ -180,11 +186,20 @@ class BatchRun:
         self.log.info("events_read", mode=content.mode, **content.counts)
         version, identity = self.folders.publications().next_version(), _identity(archived.ledger, self.kafka)
         known = superseded or (current.superseded if current else ())
-        return self.workshop.make(content, version, archived.ledger, identity, known)
+        lost = self._lost(archived.ledger, content.boundary.offsets)
+        return self.workshop.make(content, version, archived.ledger, identity, known, lost)
+
+    def _lost(self, ledger: Ledger, boundary: Offsets) -> tuple[Any, ...]:
+        """What the log dropped below a boundary. Raises RecordsLost unless an operator accepted all of it."""
+        losses = self.folders.losses()
+        require_accepted(ledger.gaps, losses.accepted())
+        return losses.below(boundary)
 
     def _base(self, parent: Pointer | None, current: Manifest | None, boundary: Cut) -> Base | None:
         """The version to add to; None, with the reason in the log, where only a full recompute is exact."""
-        reason = incremental_objection(current, parent, self.workshop.meaning, boundary, ())
+        reason = incremental_objection(
+            current, parent, self.workshop.meaning, boundary, self.folders.losses().below(boundary.offsets)
+        )
         if reason or current is None:
             self.log.warning("incremental_refused", reason=reason, consequence="a full recompute")
             return None

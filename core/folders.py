@@ -6,6 +6,7 @@ from pathlib import Path
 from core.cuts import CutRegistry
 from core.entries import EntryLog
 from core.handoffs import Handoffs
+from core.losses import Losses
 from core.manifest import Publications
 
 
@@ -46,6 +47,9 @@ class Folders:
 
     def publications(self) -> Publications:
         return Publications(EntryLog(self._registry / "manifests"), EntryLog(self._registry / "pointer"))
+
+    def losses(self) -> Losses:
+        return Losses(EntryLog(self._registry / "log"), EntryLog(self._registry / "losses"))
 
     def handoffs(self) -> Handoffs:
         return Handoffs(EntryLog(self._registry / "handoffs"))

@@ -3,7 +3,7 @@
 Nothing here reads a clock, a file or a server; the layers bring facts and act on the verdicts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
@@ -109,17 +109,21 @@ def choose_boundary(cuts: Sequence[Cut], archived: Offsets, at_least: int) -> Cu
     return chosen
 
 
-def check_abutting(batches: Sequence[tuple[Offsets, Offsets]]) -> dict[int, int]:
+def check_abutting(
+    batches: Sequence[tuple[Offsets, Offsets]], accepted: Collection[tuple[int, int, int]] = ()
+) -> dict[int, int]:
     """The end of a chain of [start, end) vectors, each of which must begin where the last one ended.
 
-    A partition may appear at any time, from offset 0 or from where the log begins.
+    A partition may appear at any time, from offset 0 or from where the log begins. `accepted` are gaps
+    (partition, from, to) that an operator declared lost: only these very offsets may be left out.
     """
     end: dict[int, int] = {}
     for start, stop in batches:
         for partition, offset in start.items():
-            if end.get(partition, offset) != offset:
+            before = end.get(partition, offset)
+            if before != offset and (partition, before, offset) not in accepted:
                 raise PositionError(
-                    f"partition {partition}: archived up to {end[partition]}, and then from {offset}; "
+                    f"partition {partition}: archived up to {before}, and then from {offset}; "
                     "two archivers wrote, or commits were lost: restore the master dataset"
                 )
         for partition, last in stop.items():
