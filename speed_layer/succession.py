@@ -22,7 +22,7 @@ from speed_layer.writers import Writer, Writers
 
 __all__ = ["Interrupted", "Pursuit", "Succession"]
 
-_CLOSE = 5.0  # seconds
+_CLOSE = 10.0  # seconds; a slow machine takes some for one micro-batch of each
 _LOOK = 1.0
 _PATIENCE = 0.2  # to wait for the leader's micro-batch; it is asked again
 _ATTEMPTS = 5

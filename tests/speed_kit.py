@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Self, cast
 
 from kafka import KafkaProducer
 from pyspark.sql import SparkSession
@@ -270,8 +270,9 @@ class running:
     def __init__(self, job: SpeedJob) -> None:
         self.job, self.thread = job, threading.Thread(target=job.run)
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self.thread.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.job.stop.set()
