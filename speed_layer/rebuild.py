@@ -134,8 +134,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _rebuild(settings: Settings, source: str | None, reason: str) -> None:
     name = Application.load(settings.application, settings.contracts_dir).source(source).source.name
-    client = RedisAddress.of(settings).connect()
-    Rebuild(SpeedState(client, Layout(settings.namespace, name)), name, _say).run(reason)
+    address = RedisAddress.of(settings)
+    state = SpeedState(address.connect(), Layout(settings.namespace, name))
+    try:
+        Rebuild(state, name, _say).run(reason)
+    except RedisAway as error:
+        raise RedisAway(
+            f"Redis at {address.url} is away ({error}); start it, or set LAMBDA_REDIS_URL"
+        ) from error
 
 
 if __name__ == "__main__":
