@@ -168,6 +168,9 @@ class MicroBatches:
             raise StartOver(
                 f"readers went back to boundary {pointer.boundary}, and segments from {kept} on are held"
             )
+        if pointer is not None and self.progress.lost and pointer.boundary > self.generation.start_cut:
+            # what was lost may lie before the new boundary: beginning there, none of it is needed
+            raise StartOver(f"readers went on to boundary {pointer.boundary}: {self.progress.lost}")
         return max(kept, pointer.floor) if pointer is not None else kept
 
     def lead(self, former: "MicroBatches") -> None:

@@ -32,7 +32,7 @@ class Opening:
     def open(self, condemned: Mapping[str, str]) -> tuple[Generation, Progress]:
         """The generation to write and where it stands; one that is `condemned` is not resumed.
 
-        Raises `ForeignLog` if the topic is not the log that was archived.
+        Raises `ForeignLog` if the topic is not the log that the platform saw first.
         """
         wanted = self._wanted()
         resumed = self._resumed(self.state.writing(), wanted, condemned)
@@ -52,6 +52,7 @@ class Opening:
         if manifest is not None:
             archived = (manifest.cluster_id, manifest.topic_id)
             check_same_log(archived, (identity.cluster, identity.topic_id), identity.topic)
+        origin = self.folders.losses().origin(identity, self.source.begins())
         return Wanted(
             source=self.bound.source.name,
             semantics=self.bound.semantics(self.settings.dedupe_window),
@@ -59,6 +60,7 @@ class Opening:
             window=self.settings.dedupe_window,
             log=identity,
             boundary=manifest.boundary if manifest else 0,
+            origin=origin,
         )
 
     def _resumed(
