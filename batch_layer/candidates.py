@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from batch_layer import contents
 from batch_layer.base import Base
@@ -121,7 +122,7 @@ class Candidate:
         publications, views = self.folders.publications(), list(self.run.bound.views.values())
         base, partitions = publications.resolve(), self.run.settings.index_partitions
         meaning, parent = self.run.workshop.meaning, publications.current()
-        if incremental_objection(base, parent, meaning, boundary, ()) or base is None:
+        if incremental_objection(base, parent, meaning, boundary, self._losses(boundary)) or base is None:
             _remove(self.folders.data)
             return contents.full(archived, views, boundary, partitions)
         return contents.incremental(
@@ -131,10 +132,12 @@ class Candidate:
     def _made(self, content: Content, archived: Archived, current: Manifest) -> Manifest:
         workshop = replace(self.run.workshop, folders=self.folders)
         origin = {**content.origin, "beside": current.version}
-        version = self.folders.publications().next_version()
-        return workshop.make(
-            replace(content, origin=origin), version, archived.ledger, self.run.identity(archived.ledger)
-        )
+        version, identity = self.folders.publications().next_version(), self.run.identity(archived.ledger)
+        losses = self._losses(content.boundary)
+        return workshop.make(replace(content, origin=origin), version, archived.ledger, identity, (), losses)
+
+    def _losses(self, boundary: Cut) -> tuple[Any, ...]:
+        return self.run.folders.losses().below(boundary.offsets)
 
     def _promoted(self, archived: Archived, current: Manifest) -> Content:
         base, views = self.base(), list(self.run.bound.views.values())

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -81,9 +82,13 @@ class BatchRun:
         """
         if incremental is None:
             incremental = self.settings.recompute_mode == "incremental"
-        with hold(self.folders.leases / "batch", f"the batch job of {self.bound.source.name}"):
+        with self.lease():
             clean(self.folders, self.settings.versions_kept, self.log)
             return self._run(force, incremental)
+
+    def lease(self) -> AbstractContextManager[None]:
+        """Held while a version is made and published. Entering it raises LeaseHeld if another job does."""
+        return hold(self.folders.leases / "batch", f"the batch job of {self.bound.source.name}")
 
     def archive_once(self) -> Ledger:
         """Drains the log. Raises LeaseHeld if another process archives this source."""
@@ -184,7 +189,7 @@ class BatchRun:
     ) -> Manifest:
         """The next version, which nobody reads before it is published."""
         self.log.info("events_read", mode=content.mode, **content.counts)
-        version, identity = self.folders.publications().next_version(), _identity(archived.ledger, self.kafka)
+        version, identity = self.folders.publications().next_version(), self.identity(archived.ledger)
         known = superseded or (current.superseded if current else ())
         lost = self._lost(archived.ledger, content.boundary.offsets)
         return self.workshop.make(content, version, archived.ledger, identity, known, lost)
@@ -214,6 +219,6 @@ class BatchRun:
                 self.log.warning("incremental_refused", reason=str(error), consequence="a full recompute")
         return contents.full(archived, views, boundary, partitions)
 
-
-def _identity(ledger: Ledger, kafka: KafkaLog) -> LogIdentity:
-    return ledger.last.identity(kafka.topic) if ledger.last else kafka.identity()
+    def identity(self, ledger: Ledger) -> LogIdentity:
+        """The log that was archived; before the first record the one that stands there now."""
+        return ledger.last.identity(self.kafka.topic) if ledger.last else self.kafka.identity()
