@@ -11,7 +11,7 @@ PACKAGES := $(VENV)/.packages
 ARGS ?=
 
 .PHONY: help setup demo test test-unit test-integration test-e2e lint format bench up down wipe clean distclean lock \
-	versions rollback rollforward rebuild-speed
+	versions rollback rollforward rebuild-speed recompute backfill candidate
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,17 @@ down: $(PACKAGES) ## stop what `make up` runs
 
 rebuild-speed: $(PACKAGES) ## build the speed state anew from the boundary, while the old one answers
 	@$(PY) -m speed_layer.rebuild $(ARGS)
+
+recompute: setup ## one batch run: make recompute ARGS=--incremental, or all anew without
+	@$(PY) -m local.spark_submit batch_layer/job.py $(ARGS)
+
+backfill: setup ## make a range of time anew: make backfill FROM=2015-09-12 TO=2015-09-13 [VIEW=edits_by_page]
+	@test -n "$(FROM)" -a -n "$(TO)" || { echo "Say from when to when: make backfill FROM=2015-09-12 TO=2015-09-13"; exit 1; }
+	@$(PY) -m local.spark_submit batch_layer/job.py --backfill $(FROM) $(TO) $(if $(VIEW),--view $(VIEW)) $(ARGS)
+
+candidate: setup ## changed definitions beside the old: make candidate DO=build|diff|promote|drop|list APPLICATION=module
+	@test -n "$(DO)" || { echo "Say what to do: make candidate DO=build (or diff, promote, drop, list) APPLICATION=module"; exit 1; }
+	@$(if $(APPLICATION),LAMBDA_APPLICATION=$(APPLICATION)) $(PY) -m local.spark_submit batch_layer/candidate.py $(DO) $(ARGS)
 
 versions: $(PACKAGES) ## list the published versions of the batch views
 	@$(PY) -m batch_layer.versions list $(ARGS)
