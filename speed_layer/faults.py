@@ -13,7 +13,16 @@ from redis.exceptions import TimeoutError as Unanswered
 
 from core.errors import LambdaError, StateLost
 
-__all__ = ["RedisAway", "RedisFull", "SpeedJobRuns", "StartOver", "Superseded", "naming", "of_text"]
+__all__ = [
+    "RedisAway",
+    "RedisFull",
+    "SpeedJobRuns",
+    "StartOver",
+    "Superseded",
+    "TaskFailed",
+    "naming",
+    "of_text",
+]
 
 _TOLD = re.compile(r"\b(Superseded|StateLost|RedisFull|RedisAway): ([^\n]*)")
 _LOST, _FENCED = "STATELOST", "FENCED"
@@ -26,6 +35,10 @@ class RedisAway(LambdaError):
 
 class RedisFull(LambdaError):
     """Redis has reached its maxmemory: the same micro-batch is tried again."""
+
+
+class TaskFailed(LambdaError):
+    """A task failed for no reason that we know, such as a worker process that was killed."""
 
 
 class StartOver(LambdaError):

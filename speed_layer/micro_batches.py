@@ -178,12 +178,18 @@ class MicroBatches:
         self._cut_at = former._cut_at
         self.leads = True
 
+    def _begun(self) -> bool:
+        """Whether a job that died had begun the next micro-batch: a cut now would lie behind its fields."""
+        intent = self.state.intent(self.generation.id)
+        return intent is not None and intent.batch > self.progress.batch
+
     def _perhaps_cut(self, cuts: Sequence[Cut]) -> Sequence[Cut]:
         latest, consumed = cuts[-1] if cuts else ZERO, self.progress.end
         if (
             not self.leads
             or self.progress.batch < 0
             or not may_cut(latest, consumed, self._cut_at, self.clock(), self.cut_interval)
+            or self._begun()
         ):
             return cuts
         reach("speed.cut.before")

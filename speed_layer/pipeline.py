@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
@@ -9,7 +10,7 @@ from core.application import BoundSource
 from core.layout import Layout
 from speed_layer.clients import RedisAddress
 from speed_layer.decode_step import DecodeStep, Segments
-from speed_layer.faults import of_text
+from speed_layer.faults import TaskFailed, of_text
 from speed_layer.fold_step import PARTIALS, FoldStep
 from speed_layer.notes import Notes
 from speed_layer.plan import Plan
@@ -62,8 +63,11 @@ class Pipeline:
         )
         try:
             return Notes.total(row.note for row in written.collect())
-        except PySparkException as error:
-            fault = of_text(str(error))
-            if fault is None:
-                raise
-            raise fault from error
+        except (PySparkException, Py4JJavaError) as error:
+            raise of_text(str(error)) or TaskFailed(_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    """What Java says first: the lines of py4j before it name a call only."""
+    lines = [line.lstrip(": ") for line in str(error).splitlines()]
+    return next((line for line in lines if "Exception" in line), lines[0])[:500]

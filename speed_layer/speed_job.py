@@ -18,7 +18,7 @@ from core.handoff import Generation, Progress
 from core.layout import Layout
 from core.logs import Logger
 from speed_layer.clients import RedisAddress
-from speed_layer.faults import RedisAway, RedisFull, SpeedJobRuns, StartOver, Superseded
+from speed_layer.faults import RedisAway, RedisFull, SpeedJobRuns, StartOver, Superseded, TaskFailed
 from speed_layer.heartbeat import NOEVICTION
 from speed_layer.janitor import Janitor
 from speed_layer.log import Log
@@ -82,7 +82,7 @@ class SpeedJob:
                 self._condemn(str(error))
             except (Superseded, Interrupted) as error:
                 self.log.warning("starting_again", reason=str(error))
-            except StreamingQueryException as error:
+            except (StreamingQueryException, TaskFailed) as error:
                 self._second_try(error)
             if self.clock() - began < _SHORT_LIFE:
                 self.stop.wait(1.0)
@@ -148,8 +148,8 @@ class SpeedJob:
         self._condemned[generation] = reason
         self.log.warning("generation_ended", generation=generation, reason=reason)
 
-    def _second_try(self, error: StreamingQueryException) -> None:
-        """The query failed outside a micro-batch: Kafka is away, records are gone, the checkpoint is torn.
+    def _second_try(self, error: StreamingQueryException | TaskFailed) -> None:
+        """The query failed: Kafka is away, records are gone, the checkpoint is torn, a worker was killed.
 
         Try again from where it was; if that fails at once, from the boundary; if that fails at once, give up.
         """
