@@ -83,24 +83,20 @@ class HandoffCheck:
         try:
             standing = self._look(boundary)
             made = replace(made, generation=standing.generation.id, of=standing.generation.shards)
-            reason = self._objection(standing, start, boundary)
+            reason = _objection(standing, manifest, start, boundary)
             made = replace(made, reason=reason) if reason else self._compared(made, standing, manifest)
-            reason = self._moved(standing) or self._objection(self.state.standing(), start, boundary)
-            made = made if made.reason or not reason else _impossible(made, f"while it was read: {reason}")
+            reason = made.reason or self._since(standing, manifest, start, boundary)
+            made = _impossible(made, reason) if reason else made
         except SpeedSilent as error:
             made = _impossible(made, str(error))
         return replace(made, seconds=round(self.clock() - began, 1)), standing
 
-    def _objection(self, standing: Standing, start: Cut, boundary: Cut) -> str | None:
-        if boundary.number <= start.number:
-            return f"the boundary stands at {boundary.number}: there are no segments to compare"
-        semantics = self.bound.semantics(self.settings.dedupe_window)
-        return objection(standing, semantics, start.number, boundary)
-
-    def _moved(self, before: Standing) -> str | None:
+    def _since(self, before: Standing, manifest: Manifest, start: Cut, boundary: Cut) -> str | None:
+        """What became of the state while it was read that makes what was found worthless."""
         after = self.state.standing()
-        moved = after.generation.id != before.generation.id
-        return f"readers moved to generation {after.generation.id}" if moved else None
+        moved = after.generation.id != before.generation.id or after.progress.batch < before.progress.batch
+        reason = "readers moved" if moved else _objection(after, manifest, start, boundary)
+        return f"the speed state changed while it was read: {reason}" if reason else None
 
     def _look(self, boundary: Cut) -> Standing:
         """Where the speed state stands, once it has passed the boundary or has had time to."""
@@ -155,6 +151,12 @@ class HandoffCheck:
         place = F.create_map(*[F.lit(n) for at in enumerate(shards) for n in at[::-1]])[F.col("shard")]
         placed = together.repartitionById(len(shards), place.cast("int"))
         return placed.sortWithinPartitions("shard", "name")
+
+
+def _objection(standing: Standing, manifest: Manifest, start: Cut, boundary: Cut) -> str | None:
+    if boundary.number <= start.number:
+        return f"the boundary stands at {boundary.number}: there are no segments to compare"
+    return objection(standing, manifest.semantics, start.number, boundary)
 
 
 def _impossible(made: Handoff, reason: str) -> Handoff:

@@ -1,13 +1,13 @@
 """What each publish found when it held the speed state against the log: one record a check, append-only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from core.entries import EntryLog
 from core.equality import Cause, Finding
 
-__all__ = ["Handoff", "Handoffs"]
+__all__ = ["Handoff", "Handoffs", "summary"]
 
 
 @dataclass(frozen=True)
@@ -108,3 +108,8 @@ class Handoffs:
         """Found without listing the folder each time."""
         self._newest = (self._entries.following(self._newest) or [self._newest])[-1]
         return self._newest
+
+
+def summary(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """A record in a few words: all but its findings."""
+    return {name: value for name, value in entry.items() if name != "findings"}

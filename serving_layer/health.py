@@ -61,6 +61,7 @@ def _note(services: Services, report: dict[str, Any]) -> None:
     shown.age.labels(source).set(_number(speed.get("lag_seconds")))
     shown.complete.labels(source).set(speed.get("lag_seconds") is not None)
     shown.version.labels(source).set(_number(batch.get("version")))
+    shown.alarms.labels(source).set((report["handoff"] or {"alarms": 0})["alarms"])
     shown.boundary.labels(source).set(_number(batch.get("boundary")))
 
 

@@ -34,6 +34,9 @@ class Metrics:
         self.age = self._gauge("lambda_as_of_age_seconds", "Age of what answers are as of.", "source")
         self.complete = self._gauge("lambda_complete", "1 while the speed state is vouched for.", "source")
         self.version = self._gauge("lambda_version", "Published version in use.", "source")
+        self.alarms = self._gauge(
+            "lambda_handoff_alarms", "Publishes that found the speed state unlike the log.", "source"
+        )
         self.boundary = self._gauge("lambda_boundary", "Boundary in use, a cut's number.", "source")
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:

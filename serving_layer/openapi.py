@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from core.application import Application
 from serving_layer.schemas import SCHEMAS, reference
 
-__all__ = ["ASK", "EVENTS", "LIST", "LIVE", "METRICS", "READY", "STATUS", "describe"]
+__all__ = ["ASK", "EVENTS", "HANDOFF", "HANDOFFS", "LIST", "LIVE", "METRICS", "READY", "STATUS", "describe"]
 
 _ANSWER = {
     "view": "robot_edits",
@@ -130,6 +130,44 @@ EVENTS = {
         "503": _problem("Kafka did not confirm; send the same events again."),
     },
 }
+_CHECK = {
+    "number": 12, "version": 12, "from": 40, "to": 50, "at": "2026-01-01T12:00:00+00:00", "possible": True,
+    "verdict": "explained", "reason": None, "generation": "9f1c", "shards": [0, 1, 2, 3], "of": 4,
+    "records": 300000, "seconds": 21.4, "alarms": 0,
+}  # fmt: skip
+_FINDINGS = [
+    {"view": "robot_edits", "measure": "edits", "expected": 120000, "found": 120000, "difference": 0,
+     "places": 8100, "differing": 0, "cause": None, "keys": []},
+    {"view": "robot_edits", "measure": "edits", "expected": 119999, "found": 120000, "difference": 1,
+     "places": 1, "differing": 1, "cause": "duplicate",
+     "keys": [{"key": "3:#en", "segment": 44, "bucket": 1442016000, "expected": None, "found": None}]},
+]  # fmt: skip
+_OF_SOURCE = _parameter("source", "query", _TEXT, "Name of a source; may be left out where there is one.")
+HANDOFFS = {
+    "parameters": [
+        _OF_SOURCE,
+        _parameter("limit", "query", {"type": "integer", "minimum": 1, "maximum": 100}, "How many, at most."),
+    ],
+    "responses": {
+        "200": _json("Checks, without their findings.", "Handoffs", {"source": "wiki", "handoffs": [_CHECK]}),
+        "400": _problem("A parameter is unknown, or given twice."),
+        "404": _problem("There is no such source."),
+        "422": _problem("A value is not a whole number that is allowed."),
+    },
+}
+HANDOFF = {
+    "parameters": [
+        _parameter("version", "path", {"type": "integer", "minimum": 1}, "A published version.",
+                   required=True, example=1),
+        _OF_SOURCE,
+    ],
+    "responses": {
+        "200": _json("The check.", "Handoff", {"source": "wiki", **_CHECK, "findings": _FINDINGS}),
+        "400": _problem("A parameter is unknown, or given twice."),
+        "404": _problem("There is no such source, or nothing was checked under that number."),
+        "422": _problem("A value is not a whole number that is allowed."),
+    },
+}  # fmt: skip
 STATUS = {
     "responses": {
         "200": _json("Where every process stands.", "Status", {"now": "...", "views": [], "sources": []})
@@ -164,6 +202,10 @@ def _document(app: FastAPI, application: Application) -> dict[str, Any]:
     ask = made["paths"]["/v1/views/{view}"]["get"]["parameters"]
     ask[0]["schema"] = {"type": "string", "enum": list(views)}
     ask[1]["schema"] = _key_schema(part for view in views.values() for part in view.key)
+    for path in ("/v1/handoffs", "/v1/handoffs/{version}"):
+        asked = made["paths"][path]["get"]["parameters"]
+        named = next(parameter for parameter in asked if parameter["name"] == "source")
+        named["schema"] = {"type": "string", "enum": list(application.sources)}
     send = made["paths"]["/v1/events/{source}"]["post"]["parameters"]
     send[0]["schema"] = {"type": "string", "enum": list(application.sources)}
     return made

@@ -57,8 +57,21 @@ _SOURCE_STATUS = _record(
             **_STAND,
         )
     ),
+    handoff=_or_null(_record(version=_WHOLE, verdict=_TEXT, alarms=_WHOLE)),
     reasons=_list(_TEXT),
 )  # fmt: skip
+_CHECK = {
+    "from": _WHOLE, "number": _WHOLE, "version": _WHOLE, "to": _WHOLE, "at": _TEXT, "possible": _TRUTH,
+    "verdict": {"type": "string", "enum": ["equal", "explained", "unknown", "not possible"]},
+    "reason": _or_null(_TEXT), "generation": _or_null(_TEXT), "shards": _list(_WHOLE), "of": _WHOLE,
+    "records": _WHOLE, "seconds": {"type": "number"}, "alarms": _WHOLE,
+}  # fmt: skip
+_FINDING = _record(
+    view=_TEXT, measure=_TEXT, expected={}, found={}, difference={}, places=_WHOLE, differing=_WHOLE,
+    cause=_or_null({"type": "string", "enum": ["duplicate", "out-of-order", "unknown"]}),
+    keys=_list(_record(key=_TEXT, segment=_WHOLE, bucket=_WHOLE, expected={}, found={})),
+)  # fmt: skip
+_VERSION = _record(version=_WHOLE, boundary=_WHOLE, published_at=_TEXT, current=_TRUTH, retained=_TRUTH)
 _PROBLEM: Schema = {
     "type": "object",
     "description": "RFC 9457. GET /problems lists every type.",
@@ -85,5 +98,18 @@ SCHEMAS: Mapping[str, Schema] = {
     "Status": _record(now=_TEXT, views=_list(_TEXT), sources=_list(_SOURCE_STATUS)),
     "Ready": _record(ready=_TRUTH, views=_list(_TEXT), missing=_ANYTHING),
     "Live": _record(alive=_TRUTH),
+    "Handoffs": _record(source=_TEXT, handoffs={**_list(_record(**_CHECK)), "maxItems": 100}),
+    "Handoff": _record(source=_TEXT, **_CHECK, findings=_list(_FINDING)),
+    "Versions": _record(
+        sources=_list(
+            _record(source=_TEXT, held_back_from=_or_null(_WHOLE), versions=_list(_VERSION))
+        )
+    ),
+    "Moved": _record(
+        source=_TEXT, held_back_from=_or_null(_WHOLE),
+        pointer=_record(
+            number=_WHOLE, version=_WHOLE, boundary=_WHOLE, previous_boundary=_WHOLE, kind=_TEXT, at=_TEXT
+        ),
+    ),
     "Problem": _PROBLEM,
 }  # fmt: skip

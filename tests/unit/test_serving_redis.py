@@ -194,7 +194,7 @@ def test_a_known_generation_costs_one_pipeline_that_asks_in_the_right_order() ->
     read(store)
     (asked,) = pipe.pipelines
     names = [str(command[1]).rpartition(":")[2] for command in asked]
-    assert names[:2] == ["lease", "progress"] and names[-2:] == ["stamp", "current"]
+    assert names[:3] == ["condemned", "lease", "progress"] and names[-2:] == ["stamp", "current"]
 
 
 def test_a_new_generation_is_noticed_by_the_read_that_meets_it() -> None:
