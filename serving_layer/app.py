@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 from conf.settings import Settings, get_settings
 from core.logs import get_logger
-from serving_layer import events, handoffs, health, pages, views
+from serving_layer import events, handoffs, health, pages, versions, views
 from serving_layer.heads import Heads, with_head
 from serving_layer.metrics import Measured
 from serving_layer.openapi import describe
@@ -35,7 +35,8 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         description="Views defined once, recomputed by Spark, kept fresh in Redis, merged exactly here.",
     )  # fmt: skip
     app.state.services, app.state.settings = services, settings
-    for router in (views.router, handoffs.router, health.router, events.router, pages.router):
+    routers = (views, handoffs, health, versions, events, pages)
+    for router in (each.router for each in routers):
         app.include_router(router)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(IndexBroken, _index_broken)

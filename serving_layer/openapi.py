@@ -9,7 +9,10 @@ from fastapi.openapi.utils import get_openapi
 from core.application import Application
 from serving_layer.schemas import SCHEMAS, reference
 
-__all__ = ["ASK", "EVENTS", "HANDOFF", "HANDOFFS", "LIST", "LIVE", "METRICS", "READY", "STATUS", "describe"]
+__all__ = [
+    "ASK", "EVENTS", "HANDOFF", "HANDOFFS", "LIST", "LIVE", "METRICS", "READY", "ROLLBACK", "ROLLFORWARD",
+    "STATUS", "VERSIONS", "describe",
+]  # fmt: skip
 
 _ANSWER = {
     "view": "robot_edits",
@@ -168,6 +171,56 @@ HANDOFF = {
         "422": _problem("A value is not a whole number that is allowed."),
     },
 }  # fmt: skip
+_LISTED = {
+    "version": 3, "boundary": 12, "published_at": "2026-01-01T12:00:00Z", "current": True, "retained": True,
+    "created_at": "2026-01-01T12:00:00Z", "mode": "full", "semantics": "9b1d", "losses": [],
+    "offsets": {"0": 18213, "1": 17990}, "counts": {"read": 36203, "counted": 36201},
+}  # fmt: skip
+_MOVED = {
+    "source": "wikipedia.edits", "held_back_from": 4,
+    "pointer": {"number": 5, "version": 3, "boundary": 12, "previous_boundary": 15, "kind": "rollback",
+                "at": "2026-01-01T12:30:00Z"},
+}  # fmt: skip
+_VERSION: dict[str, Any] = {
+    "type": "object",
+    "properties": {"version": {"type": "integer", "minimum": 1}},
+    "additionalProperties": False,
+}
+
+
+def _move(text: str, schema: Mapping[str, Any], required: bool) -> dict[str, Any]:
+    content = {"schema": dict(schema), "examples": {"version": {"value": {"version": 3}}}}
+    return {
+        "parameters": [
+            _parameter(
+                "source", "path", _TEXT, "Name of a source.", required=True, example="wikipedia.edits"
+            ),
+            _parameter("X-Admin-Key", "header", _TEXT, "The admin key.", required=True),
+        ],
+        "requestBody": {"required": required, "content": {"application/json": content}},
+        "responses": {
+            "200": _json(text, "Moved", _MOVED),
+            "400": _problem("The body names no version."),
+            "401": _problem("The admin key is missing or wrong."),
+            "404": _problem("There is no such source, or no such version."),
+            "409": _problem("Readers cannot be moved to that version; the problem names those they can."),
+            "413": _problem("The body is too large."),
+        },
+    }
+
+
+VERSIONS = {
+    "responses": {
+        "200": _json(
+            "Versions of each source, newest first. `held_back_from` is the newest published version while "
+            "readers are rolled back from it.",
+            "Versions",
+            {"sources": [{"source": "wikipedia.edits", "held_back_from": None, "versions": [_LISTED]}]},
+        )
+    }
+}
+ROLLBACK = _move("Readers use that version.", _VERSION | {"required": ["version"]}, required=True)
+ROLLFORWARD = _move("Readers use that version, or the newest.", _VERSION, required=False)
 STATUS = {
     "responses": {
         "200": _json("Where every process stands.", "Status", {"now": "...", "views": [], "sources": []})
@@ -208,6 +261,9 @@ def _document(app: FastAPI, application: Application) -> dict[str, Any]:
         named["schema"] = {"type": "string", "enum": list(application.sources)}
     send = made["paths"]["/v1/events/{source}"]["post"]["parameters"]
     send[0]["schema"] = {"type": "string", "enum": list(application.sources)}
+    for move in ("rollback", "rollforward"):
+        moved = made["paths"][f"/v1/versions/{{source}}/{move}"]["post"]["parameters"]
+        moved[0]["schema"] = send[0]["schema"]
     return made
 
 

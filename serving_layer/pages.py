@@ -16,7 +16,16 @@ from serving_layer.services import Services
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
-_PLACES = ("/v1/views", "/v1/status", "/docs", "/openapi.json", "/metrics", "/readyz", "/problems")
+_PLACES = (
+    "/v1/views",
+    "/v1/status",
+    "/v1/versions",
+    "/docs",
+    "/openapi.json",
+    "/metrics",
+    "/readyz",
+    "/problems",
+)
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "pre{background:#f3f3f3;padding:.6rem;overflow:auto}td,th{text-align:left;padding:.2rem 1rem .2rem 0;"
