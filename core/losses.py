@@ -5,7 +5,7 @@ first saw it, and the losses that were accepted. Whatever lies from that beginni
 accepted as lost, or stops every publish.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from core.errors import EntryTaken, RecordsLost
 from core.handoff import check_same_log
 from core.topics import LogIdentity
 
-__all__ = ["Gap", "Loss", "Losses", "gaps", "require_accepted", "unaccepted"]
+__all__ = ["Gap", "Loss", "Losses", "gaps", "lost_from", "require_accepted", "unaccepted"]
 
 
 @dataclass(frozen=True, order=True)
@@ -67,6 +67,16 @@ def require_accepted(found: Iterable[Gap], accepted: Iterable[Gap]) -> None:
     """Raise `RecordsLost` for what nobody accepted."""
     if left := unaccepted(found, accepted):
         raise RecordsLost([(gap.partition, gap.start, gap.end) for gap in left])
+
+
+def lost_from(losses: Iterable[Mapping[str, Any]], start: Offsets) -> str | None:
+    """Why records from `start` on cannot be counted again: a manifest's losses reach beyond it.
+
+    The speed layer may have counted them before the log dropped them; the master dataset never had them.
+    """
+    beyond = [f"partition {gap['partition']} from {gap['start']} to {gap['end']}" for gap in losses
+              if gap["end"] > start.get(gap["partition"], 0)]  # fmt: skip
+    return f"records of these segments are lost: {', '.join(beyond)}" if beyond else None
 
 
 class Losses:
