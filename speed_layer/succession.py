@@ -15,7 +15,7 @@ from pyspark.errors import StreamingQueryException
 from core.cuts import Offsets, reaches
 from core.errors import LambdaError, SourceUnusable, StateLost
 from core.logs import Logger
-from speed_layer.faults import RedisAway, RedisFull, StartOver
+from speed_layer.faults import RedisAway, RedisFull, StartOver, TaskFailed
 from speed_layer.opening import Opening
 from speed_layer.state import SpeedState
 from speed_layer.writers import Writer, Writers
@@ -78,7 +78,7 @@ class Succession:
         except (RedisAway, SourceUnusable) as error:
             self._pause(_LOOK)
             self.log.warning("rebuild_waits", reason=str(error))
-        except (RedisFull, StartOver, StateLost, StreamingQueryException) as error:
+        except (RedisFull, StartOver, StateLost, StreamingQueryException, TaskFailed) as error:
             self._fail(error)
         return leader
 
@@ -118,16 +118,17 @@ class Succession:
     def _succeed(self, leader: Writer, follower: Writer) -> Writer:
         self.state.lead(leader.generation.id, follower.generation.id, use=True)
         follower.batches.lead(leader.batches)
+        self.follower, self._frozen, self._failures = None, False, 0
         follower.batches.log.info("generation_in_use", reason="it was rebuilt, and has caught up")
         leader.close()
         leader.release()
-        self.follower, self._frozen, self._failures = None, False, 0
         return follower
 
     def _fail(self, error: Exception) -> None:
         reason, frozen = str(error).splitlines()[0], self._frozen
         self._failures = 1 if self.follower and self.follower.advanced else self._failures + 1
-        if self.follower and (self._failures > 1 or not isinstance(error, StreamingQueryException)):
+        may_pass = isinstance(error, StreamingQueryException | TaskFailed) and self._failures < 2
+        if self.follower and not may_pass:
             self.condemned[self.follower.generation.id] = reason
         self.log.warning("rebuild_failed", reason=reason, attempt=self._failures)
         self.close()

@@ -13,6 +13,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from conf.settings import Settings
 from core.application import BoundSource
 from core.cuts import CutRegistry, Offsets
+from core.errors import StateLost
 from core.folders import Folders
 from core.handoff import Generation, Progress
 from core.logs import Logger
@@ -92,9 +93,11 @@ class Writer:
         self._stack.close()
 
     def release(self) -> None:
-        """Nobody vouches for the generation any more."""
+        """Nobody vouches for the generation any more, which may be deleted already."""
         try:
             self._state.release(self.generation.id)
+        except StateLost:
+            return
         except (RedisAway, RedisFull, Superseded) as error:
             self.batches.log.warning(
                 "lease_not_released", reason=str(error), consequence="it expires by itself"

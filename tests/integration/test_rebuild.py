@@ -68,14 +68,17 @@ def _feeding(world: World) -> Iterator[None]:
             world.send(number % 2, *events_of(5, f"live{number}."), *events_of(1, f"live{number - 2}."))
 
     def watch() -> None:
-        before = dict[str, int]()
+        state, before = _state(world), dict[int, int]()
         while not ended.wait(0.2):
-            found = world.progress()["end"]
-            if any(offset < before.get(partition, 0) for partition, offset in found.items()):
-                faults.append(f"readers went from {before} back to {found}")
-            if lease_of(world) is None:
-                faults.append("nobody vouched")
-            before = found
+            name = world.current()
+            progress, lease = state.progress(name), state.lease(name)
+            if world.current() != name:
+                continue  # as a reader does
+            if progress is None or lease is None:
+                faults.append(f"nobody vouched for {name}, which is at {progress}")
+            elif any(offset < before.get(partition, 0) for partition, offset in progress.end.items()):
+                faults.append(f"readers went from {before} back to {progress.end}")
+            before = dict(progress.end) if progress else before
 
     threads = [threading.Thread(target=work) for work in (feed, watch)]
     for thread in threads:
@@ -179,7 +182,7 @@ def test_a_follower_that_loses_its_state_is_begun_again_and_leaves_nothing(world
     world.catch_up()
     first, state = world.current(), _state(world)
     _request(world)
-    with running(_lasting(world, max_offsets_per_trigger=20)):
+    with running(_lasting(world, max_offsets_per_trigger=100)):
         until(lambda: _followed(state, 1))
         lost = state.following()
         assert lost is not None
@@ -196,7 +199,7 @@ def test_the_successor_leads_if_the_leader_loses_its_state(world: World) -> None
     world.catch_up()
     first, state = world.current(), _state(world)
     _request(world)
-    with running(_lasting(world, max_offsets_per_trigger=20)):
+    with running(_lasting(world, max_offsets_per_trigger=100)):
         until(lambda: _followed(state, 1))
         second = state.following()
         world.redis.delete(world.layout.stamp(first, 0))
@@ -212,7 +215,7 @@ def test_a_rebuild_that_redis_has_no_room_for_is_given_up_and_the_leader_goes_on
     world.catch_up()
     first, state = world.current(), _state(world)
     try:
-        with running(_lasting(world, max_offsets_per_trigger=20)):
+        with running(_lasting(world, max_offsets_per_trigger=100)):
             until(lambda: lease_of(world) is not None)
             _request(world)
             until(lambda: _followed(state, 0))

@@ -27,6 +27,7 @@ from speed_layer.marks import Marks
 from speed_layer.plan import Plan
 from speed_layer.scripts import Fence
 from speed_layer.state import SpeedState
+from speed_layer.writers import Writer
 
 LAYOUT = Layout("test", "edits")
 GENERATION = Generation("g1", "edits", 0, {}, "abc", 2, "cluster", "topic")
@@ -254,6 +255,16 @@ def test_a_redis_that_may_drop_what_it_likes_ends_the_generation_for_good(state:
     finally:
         state.client.config_set("maxmemory-policy", "noeviction")
     assert state.stamps(GENERATION) == [None, None]
+
+
+def test_a_lease_of_a_generation_that_is_deleted_already_is_given_up_all_the_same(state: SpeedState) -> None:
+    batches: Any = SimpleNamespace(generation=GENERATION, progress=BEGUN)
+    writer = Writer(state, batches, _heartbeat(state))
+    state.renew("g1", Lease(0, 0.0, 0.0))
+    writer.release()
+    assert state.lease("g1") is None
+    state.client.flushall()
+    writer.release()
 
 
 def test_a_job_whose_generation_is_not_the_one_that_is_written_knows_it(state: SpeedState) -> None:
