@@ -254,7 +254,7 @@ def test_the_log_dropped_what_was_not_archived(trial: Trial) -> None:
         trial.admin.delete_records({TopicPartition(EDITS.topic, p): end for p, end in ends.items()})
         trial.stream.paused.clear()
         assert trial.publish() != 0
-        assert "PositionError" in trial.said("batch", before)
+        assert "RecordsLost" in trial.said("batch", before)
     assert trial.version() == version
 
 
