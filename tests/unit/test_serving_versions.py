@@ -1,6 +1,7 @@
 """The versions API over real files: readers are moved, and moves that cannot be are problems."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,10 +40,11 @@ class Stand:
         settings = Settings(data_dir=tmp_path)
         self.client = AppClient(create_app(settings, services(self.watch, FakeSpeed(), FakeLog(), settings)))
 
-    def publish(self, version: int) -> None:
+    def publish(self, version: int, **changes: Any) -> None:
         edits = [edit(number) for number in range(version)]
         views = [(view, buckets_of(view, edits)) for view in BOUND.views.values()]
-        publish(self.folders, manifest_of(SOURCE, SEMANTICS, version, version), views)
+        manifest = replace(manifest_of(SOURCE, SEMANTICS, version, version), **changes)
+        publish(self.folders, manifest, views)
 
     def post(self, path: str, key: str = KEY, **options: Any) -> tuple[int, dict[str, Any]]:
         answer = self.client.request("POST", path, headers={"X-Admin-Key": key}, **options)
@@ -121,3 +123,22 @@ def test_moving_readers_needs_the_admin_key(stand: Stand) -> None:
     for move in ("rollback", "rollforward"):
         status, problem = stand.post(f"{PATH}/{move}", key="guess", json={"version": 1})
         assert (status, problem["type"]) == (401, "/problems#admin-key-needed")
+
+
+def test_a_version_of_other_definitions_is_not_read_and_answers_say_so(stand: Stand) -> None:
+    stand.publish(4, semantics="former")
+    stand.publish(5)
+    assert stand.edits() == 5
+    stand.post(f"{PATH}/rollback", json={"version": 4})
+    stand.watch.look()
+    told = stand.client.get("/v1/views/wiki").json()
+    assert (told["rows"][0]["batch"], told["manifest"], told["complete"]) == (None, None, False)
+    assert "version 4 was made by other definitions" in told["reasons"][0]
+
+
+def test_answers_show_what_was_accepted_as_lost(stand: Stand) -> None:
+    loss = {"partition": 0, "start": 5, "end": 9, "at": "2026-01-01T00:00:00Z", "note": "a full disk"}
+    stand.publish(4, losses=(loss,))
+    stand.watch.look()
+    assert stand.client.get("/v1/views/wiki").json()["manifest"]["losses"] == [loss]
+    assert stand.listed()["versions"][0]["losses"] == [loss]
