@@ -40,6 +40,7 @@ class Auditor:
     acknowledged: list[tuple[float, int]] = field(default_factory=list)  # at, events until then
     wrong: list[str] = field(default_factory=list)
     answers: list[tuple[float, list[str]]] = field(default_factory=list)  # at, doubts
+    as_of: float = 0.0
 
     def send(self, count: int, name: str) -> None:
         self.world.send(len(self.acknowledged) % 2, *events_of(count, name))
@@ -73,6 +74,7 @@ class Auditor:
         return total
 
     def _hold(self, counted: int, as_of: float) -> None:
+        self.as_of = as_of
         least = max((count for at, count in self.acknowledged if at < as_of), default=0)
         if not least <= counted <= self.acknowledged[-1][1]:
             self.wrong.append(f"{counted} events as of {as_of}, of {self.acknowledged}")
@@ -101,6 +103,10 @@ class Auditor:
         """Whether the newest answer is complete, and of after `since`."""
         return bool(self.answers) and self.answers[-1][0] > since and not self.answers[-1][1]
 
+    def fresh(self, since: float = 0) -> bool:
+        """Complete, and up to all that was acknowledged."""
+        return self.complete(since) and self.as_of > self.acknowledged[-1][0]
+
     def incomplete(self, since: float) -> bool:
         return any(at >= since and found for at, found in self.answers)
 
@@ -111,7 +117,7 @@ def _idle(world: World) -> Iterator[Auditor]:
     auditor = Auditor(world)
     auditor.send(40, "a")
     with running(replace(world.job(), until_caught_up=False)), auditor.watching():
-        until(lambda: auditor.complete(0) and lease_of(world))
+        until(auditor.fresh)
         yield auditor
 
 
@@ -139,7 +145,7 @@ def test_a_redis_that_is_rewound_while_the_log_is_idle_is_noticed_and_rebuilt(wo
         _rewind(world.redis, older)
         rewound = time.time()
         until(lambda: auditor.incomplete(rewound), 10)
-        until(lambda: world.current() != former and auditor.complete(time.time() - 1))
+        until(lambda: world.current() != former and auditor.fresh(time.time() - 1))
     assert world.state() == world.truth()
 
 
@@ -149,7 +155,7 @@ def test_a_shard_that_comes_back_empty_is_noticed_and_rebuilt(world: World) -> N
         world.redis.delete(*world.redis.keys(f"{world.layout.shard(former, 1)}:*"))
         lost = time.time()
         until(lambda: auditor.incomplete(lost), 10)
-        until(lambda: world.current() != former and auditor.complete(time.time() - 1))
+        until(lambda: world.current() != former and auditor.fresh(time.time() - 1))
     assert world.state() == world.truth()
 
 
@@ -164,7 +170,7 @@ def test_a_redis_that_stood_still_goes_on_with_what_it_held(world: World) -> Non
         finally:
             os.kill(pid, signal.SIGCONT)
         until(lambda: world.progress()["end"] == {"0": 40, "1": 30})
-        until(lambda: auditor.complete(time.time() - 1))
+        until(lambda: auditor.fresh(time.time() - 1))
         assert world.current() == former
     assert world.state() == world.truth()
 
