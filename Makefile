@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 PACKAGES := $(VENV)/.packages
 ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-e2e lint format bench up down wipe clean distclean lock \
+.PHONY: help setup demo test test-unit test-integration test-e2e soak lint format bench up down wipe clean distclean lock \
 	versions rollback rollforward rebuild-speed recompute backfill candidate
 
 help: ## show this help
@@ -43,6 +43,10 @@ test-integration: setup ## tests with a real Spark session, Kafka and Redis
 
 test-e2e: setup ## the whole platform, with faults
 	@$(PY) -m pytest tests/e2e $(ARGS)
+
+SCHEDULES ?= 20000
+soak: setup ## hours of it: SCHEDULES=20000 of the model, bad records, every fault with SIGKILL (ARGS=--no-faults without)
+	@$(PY) -m tests.soak --schedules $(SCHEDULES) $(ARGS)
 
 lint: $(PACKAGES) ## check style, types and imports; edits nothing
 	@$(VENV)/bin/ruff check .

@@ -22,6 +22,7 @@ from core.errors import HandoffUnequal
 from core.folders import Folders
 from core.handoffs import Handoff
 from core.logs import Logger
+from core.losses import lost_from
 from core.manifest import Manifest, Pointer
 from core.standing import Standing, behind, chosen_shards, objection
 from core.views import CompiledView
@@ -58,13 +59,14 @@ class HandoffCheck:
             {"reason": found.reason} if found.reason else {"records": found.records, "seconds": found.seconds}
         )
         self.log.info("handoff_checked", version=found.version, verdict=found.verdict, **told)
-        if found.unknown:
-            self._alarm(found)
-        if self.settings.handoff_blocks and (found.unknown or (standing and standing.condemned)):
-            raise HandoffUnequal(found.version, found.alarm(), variable("handoff_blocks"))
+        wrong = self._alarm(found) if found.unknown else standing.condemned if standing else None
+        if wrong is not None:
+            self._condemn(str(found.generation), wrong)
+            if self.settings.handoff_blocks:
+                raise HandoffUnequal(found.version, wrong, variable("handoff_blocks"))
         return found
 
-    def _alarm(self, found: Handoff) -> None:
+    def _alarm(self, found: Handoff) -> str:
         self.log.error(
             "handoff_unequal",
             version=found.version,
@@ -72,10 +74,14 @@ class HandoffCheck:
             reason=found.alarm(),
             consequence="the batch view counts; the generation is condemned and rebuilt",
         )
+        return found.alarm()
+
+    def _condemn(self, generation: str, reason: str) -> None:
+        """Also one that is condemned already: its rebuild may have been given up."""
         try:
-            self.state.condemn(str(found.generation), found.alarm())
+            self.state.condemn(generation, reason)
         except SpeedSilent as error:
-            self.log.error("generation_not_condemned", generation=found.generation, reason=str(error))
+            self.log.error("generation_not_condemned", generation=generation, reason=str(error))
 
     def _check(self, manifest: Manifest, start: Cut, boundary: Cut) -> tuple[Handoff, Standing | None]:
         began, standing = self.clock(), None
@@ -126,9 +132,7 @@ class HandoffCheck:
     def _held(self, made: Handoff, standing: Standing, events: SegmentEvents) -> Handoff:
         views, of = tuple(self.bound.views.values()), standing.generation.shards
         folds = [FieldFolds(view, number, of, made.shards) for number, view in enumerate(views)]
-        step = CompareStep(
-            self.state.address, self.state.layout, standing.generation.id, views, made.start, made.boundary
-        )
+        step = CompareStep(*self.state.place(), standing.generation.id, views, made.start, made.boundary)
         tallies, fault = outcome(
             self._fields(folds, events, made.shards).mapInArrow(step, step.schema).collect()
         )
@@ -156,7 +160,8 @@ class HandoffCheck:
 def _objection(standing: Standing, manifest: Manifest, start: Cut, boundary: Cut) -> str | None:
     if boundary.number <= start.number:
         return f"the boundary stands at {boundary.number}: there are no segments to compare"
-    return objection(standing, manifest.semantics, start.number, boundary)
+    lost = lost_from(manifest.losses, start.offsets)
+    return lost or objection(standing, manifest.semantics, start.number, boundary)
 
 
 def _impossible(made: Handoff, reason: str) -> Handoff:

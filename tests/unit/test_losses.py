@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from core.errors import ForeignLog, RecordsLost
 from core.folders import Folders
-from core.losses import Gap, Loss, Losses, gaps, require_accepted, unaccepted
+from core.losses import Gap, Loss, Losses, gaps, lost_from, require_accepted, unaccepted
 from core.topics import LogIdentity
 
 LOG = LogIdentity("cluster", "orders", "topic")
@@ -79,3 +79,10 @@ def test_another_log_under_the_same_name_is_refused(losses: Losses, other: LogId
     losses.origin(LOG, {0: 0})
     with pytest.raises(ForeignLog, match="give the new log a source of its own"):
         losses.origin(other, {0: 0})
+
+
+def test_segments_with_a_loss_cannot_be_counted_again() -> None:
+    lost = [Loss(1, 10, 20, "now").report()]
+    assert lost_from(lost, {0: 50, 1: 20}) is None
+    assert lost_from(lost, {0: 50, 1: 15}) == "records of these segments are lost: partition 1 from 10 to 20"
+    assert lost_from(lost, {}) is not None

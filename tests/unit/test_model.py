@@ -136,7 +136,7 @@ class Schedules(RuleBasedStateMachine):
 
 MORE = int(os.environ.get("MODEL_SCHEDULES", "0"))
 Schedules.TestCase.settings = settings(
-    max_examples=MORE or 200,
+    max_examples=MORE or 150,
     stateful_step_count=80 if MORE else 40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import quote_from_bytes
 
@@ -26,8 +27,9 @@ CHECKS = SchemathesisConfig.from_dict(
 QUICK = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-# cases are drawn from the document, so it must be there when tests are collected; nothing is written
-STAND = Stand(Path("no-such-folder"))
+# cases are drawn from the document, so it must be there when tests are collected
+FOLDER = TemporaryDirectory()
+STAND = Stand(Path(FOLDER.name))
 DOCUMENT = schemathesis.openapi.from_asgi("/openapi.json", STAND.client.app, config=CHECKS)
 
 
