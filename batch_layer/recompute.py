@@ -57,6 +57,8 @@ def write_view(rows: DataFrame, view: CompiledView, table: Path, version: int) -
         .option("overwriteSchema", "true")
         .option("userMetadata", f'{{"manifest": {version}}}')
         .option("delta.dataSkippingStatsColumns", "bucket")
+        # as long as Delta keeps the log: within it, other engines may read any retained version
+        .option("delta.deletedFileRetentionDuration", "interval 30 days")
         .partitionBy("tile", "part")
         .save(str(table))
     )
