@@ -66,9 +66,9 @@ class Platform:
     # --- the log ------------------------------------------------------------------------------------------
 
     def drop_records(self, partition: int, count: int) -> None:
-        """Retention takes records of a published log, but none whose copy is still to be read."""
-        pointer, place = self.world.publications.current(), partition % len(self.world.log)
-        if pointer is None or pointer.boundary == 0 or place not in self.world.archived():
+        """Retention takes records of a log that was looked at, but none whose copy is still to be read."""
+        place = partition % len(self.world.log)
+        if self.world.losses.known() is None:
             return
         records, begin = self.world.log[place], self.world.begin(place)
         for record in records[begin : begin + count]:

@@ -117,12 +117,12 @@ class Speed(Counting):
         return {partition: cut.offset(partition) for partition in self.world.ends()}
 
     def beginning(self, name: str) -> tuple[Generation, Progress]:
-        manifest = self.world.publications.resolve()
-        wanted = Wanted(
-            SOURCE.name, str(self.world.semantics), SHARDS, WINDOW, self.world.identity,
-            manifest.boundary if manifest else 0,
-        )  # fmt: skip
+        manifest, identity = self.world.publications.resolve(), self.world.identity
         begins = {partition: self.world.begin(partition) for partition in self.world.ends()}
+        wanted = Wanted(
+            SOURCE.name, str(self.world.semantics), SHARDS, WINDOW, identity,
+            manifest.boundary if manifest else 0, self.world.losses.origin(identity, begins),
+        )  # fmt: skip
         return beginning(wanted, name, self.world.cuts.all(), begins)
 
     # --- between micro-batches, also when the log is idle -------------------------------------------------

@@ -117,7 +117,7 @@ class Schedules(RuleBasedStateMachine):
         if world.redis.snapshots:
             last = len(world.redis.snapshots) - 1
             happenings["a shard rewinds"] = lambda: platform.rewind_shard(data.draw(st.integers(0, last)))
-        if world.archived():
+        if world.losses.known():
             happenings["the log drops records"] = lambda: platform.drop_records(
                 data.draw(which), data.draw(appetite)
             )
