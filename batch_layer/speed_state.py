@@ -22,22 +22,26 @@ class SpeedSilent(LambdaError):
 
 
 class SpeedState(Protocol):
-    """`address` and `layout` say where tasks find the fields."""
+    """The port. Every method raises SpeedSilent."""
 
-    address: RedisAddress
-    layout: Layout
+    def place(self) -> tuple[RedisAddress, Layout]:
+        """Where tasks find the fields."""
+        ...
 
     def standing(self) -> Standing:
-        """Of the generation that readers use. Raises SpeedSilent."""
+        """Of the generation that readers use."""
         ...
 
     def condemn(self, generation: str, reason: str) -> None:
-        """No answer of it is complete from now on, and it is to be rebuilt. Raises SpeedSilent."""
+        """No answer of the generation is complete from now on, and the speed job is to rebuild it."""
         ...
 
 
 class NoSpeedState(SpeedState):
     """For a platform without a speed layer."""
+
+    def place(self) -> tuple[RedisAddress, Layout]:
+        raise SpeedSilent("there is no speed layer")
 
     def standing(self) -> Standing:
         raise SpeedSilent("there is no speed layer")
@@ -52,6 +56,9 @@ class RedisSpeedState(SpeedState):
     def __init__(self, address: RedisAddress, layout: Layout) -> None:
         self.address, self.layout = address, layout
 
+    def place(self) -> tuple[RedisAddress, Layout]:
+        return self.address, self.layout
+
     def standing(self) -> Standing:
         try:
             return self._standing(self.address.shared())
@@ -63,7 +70,7 @@ class RedisSpeedState(SpeedState):
         try:
             client = self.address.shared()
             client.set(self.layout.of(generation, "condemned"), reason)
-            client.set(self.layout.rebuild(), request.to_text(), nx=True)
+            client.set(self.layout.rebuild(), request.to_text())
         except RedisError as error:
             raise SpeedSilent(str(error)) from error
 

@@ -16,6 +16,7 @@ from core.copies import Copy, judge
 from core.cuts import Cut
 from core.equality import Cause, Difference, Place, Tally, compare, findings, late_findings, merged
 from core.handoff import Generation, Progress
+from core.manifest import Pointer
 from core.measures import Measure, Partial
 from core.standing import Standing, chosen_shards, objection
 from core.views import CompiledView
@@ -266,6 +267,22 @@ def test_a_speed_state_that_passed_the_boundary_can_be_checked() -> None:
 def test_every_reason_why_it_cannot_be_checked(changed: dict[str, Any], start: int, reason: str) -> None:
     told = objection(replace(STANDING, **changed), "abc", start, BOUNDARY)
     assert told is not None and reason in told
+
+
+@given(st.integers(0, 50), st.integers(0, 50), st.integers(1, 50))
+def test_until_the_pointer_moves_no_segment_that_is_compared_is_dropped(
+    previous: int, start: int, more: int
+) -> None:
+    """The speed layer drops below the pointer's floor, and no further, wherever readers came from."""
+    pointer = Pointer(2, 2, start, previous, "publish", "")
+    cut = Cut(start + more, {0: 90})
+    progress = Progress(7, {0: 90}, cut.number, pointer.floor)
+    standing = replace(STANDING, progress=progress, floors=(pointer.floor,) * 2)
+    assert (
+        objection(replace(standing, generation=replace(GENERATION, start_cut=0)), "abc", start, cut) is None
+    )
+    moved = Pointer(3, 3, cut.number, start, "publish", "")
+    assert moved.floor == start
 
 
 @given(st.integers(1, 64), st.integers(0, 10**7), st.integers(1, 10**6), st.integers(0, 100))
