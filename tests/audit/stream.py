@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
@@ -39,6 +40,7 @@ class Stream:
     ) -> None:
         self._topic, self._events, self.ledger, self._rate = topic, events, ledger, rate
         self._stop, self.paused = threading.Event(), threading.Event()
+        self._refused: deque[Event] = deque()
         self._producer = KafkaProducer(
             **kafka_options(settings),
             acks="all",
@@ -67,11 +69,17 @@ class Stream:
     def _run(self) -> None:
         for event in disturbed(self._events):
             self._stop.wait(1 / self._rate)
-            while self.paused.is_set() and not self._stop.is_set():
-                time.sleep(0.1)
+            self._send_again()
+            while self.paused.is_set() and not self._stop.wait(0.1):
+                self._send_again()
             if self._stop.is_set():
                 return
             self._send(event)
+
+    def _send_again(self) -> None:
+        """What Kafka did not take, for an auditor can only be exact about what is in the log or not."""
+        for _ in range(len(self._refused)):
+            self._send(self._refused.popleft())
 
     def smuggle(self, event: Event) -> None:
         """Into the log, and not into the ledger: the auditor has to notice."""
@@ -84,6 +92,8 @@ class Stream:
         self.ledger.sent(event)
         try:
             sending = self._produce(event)
-        except KafkaError:  # a log that cannot be reached: the event may be in it or not
+        except KafkaError:
+            self._refused.append(event)
             return
         sending.add_callback(lambda _: self.ledger.acknowledged(event))
+        sending.add_errback(lambda _: self._refused.append(event))
