@@ -60,6 +60,7 @@ def test_the_auditor_finds_an_event_too_many_and_one_that_is_missing(trial: Tria
     trial.stream.smuggle(event)
     trial.wait(lambda: bool(tally.wrong), "the auditor to notice an event that nobody produced")
     trial.ledger.sent(event)
+    trial.ledger.acknowledged(event)
     lost = {**event, "event_id": "lost"}
     tally = trial.auditor.begin()
     trial.ledger.sent(lost)
