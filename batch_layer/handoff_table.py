@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -45,8 +46,7 @@ class HandoffTable:
         entries = self._handoffs.following(self._newest())
         frame = self._spark.createDataFrame(list(_rows(entries)), _SCHEMA).coalesce(1)
         (
-            frame.selectExpr("*")
-            .write.format("delta")
+            frame.write.format("delta")
             .mode("append")
             .option("userMetadata", json.dumps({"handoff": entries[-1]["number"]}))
             .save(str(self._path))
@@ -61,7 +61,7 @@ class HandoffTable:
 
 def _rows(entries: Iterable[Mapping[str, Any]]) -> Iterable[dict[str, Any]]:
     for entry in entries:
-        check = {name: entry[name] for name in _CHECK}
+        check = {name: entry[name] for name in _CHECK} | {"at": datetime.fromisoformat(entry["at"])}
         for finding in entry["findings"] or [{}]:
             yield check | {name: _cell(name, value) for name, value in finding.items()}
 

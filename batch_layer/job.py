@@ -14,9 +14,11 @@ from redis import Redis
 
 from batch_layer.backfill import Backfill
 from batch_layer.boundary import RedisSpeed
+from batch_layer.clients import RedisAddress
 from batch_layer.log import open_log
 from batch_layer.run import BatchRun
 from batch_layer.session import build_session
+from batch_layer.speed_state import RedisSpeedState
 from conf.clients import redis_options
 from conf.settings import Settings, SettingsError, get_settings
 from core.application import Application
@@ -116,8 +118,9 @@ def open_runs(stack: ExitStack, settings: Settings, source: str | None, log: Log
     for name in names:
         bound, its_log = application.source(name), log.bind(source=name)
         kafka = stack.enter_context(open_log(settings, bound.source.topic, its_log))
-        speed = RedisSpeed(redis, Layout(settings.namespace, name), its_log)
-        runs.append(BatchRun(spark, settings, bound, kafka, speed, its_log))
+        layout = Layout(settings.namespace, name)
+        speed, state = RedisSpeed(redis, layout, its_log), RedisSpeedState(RedisAddress.of(settings), layout)
+        runs.append(BatchRun(spark, settings, bound, kafka, speed, its_log, state=state))
     return runs
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,9 +15,11 @@ from batch_layer.base import Base
 from batch_layer.boundary import Speed, choose
 from batch_layer.contents import Content
 from batch_layer.fresh import Archived
+from batch_layer.handoff_check import HandoffCheck
 from batch_layer.ledger import Ledger, read_ledger
 from batch_layer.log import KafkaLog
 from batch_layer.publish import clean, publish, vacuum
+from batch_layer.speed_state import NoSpeedState, SpeedState
 from batch_layer.workshop import Workshop
 from conf.settings import Settings
 from core.application import BoundSource
@@ -53,6 +55,7 @@ class BatchRun:
     log: Logger
     now: Callable[[], datetime] = _utc
     clock: Callable[[], float] = time.monotonic
+    state: SpeedState = field(default_factory=NoSpeedState)
 
     @property
     def folders(self) -> Folders:
@@ -68,6 +71,12 @@ class BatchRun:
     @property
     def semantics(self) -> str:
         return self.bound.semantics(self.settings.dedupe_window)
+
+    @property
+    def handoff(self) -> HandoffCheck:
+        return HandoffCheck(
+            self.spark, self.settings, self.bound, self.folders, self.state, self.log, self.now, self.clock
+        )
 
     @property
     def workshop(self) -> Workshop:
@@ -117,7 +126,12 @@ class BatchRun:
     def publish(
         self, manifest: Manifest, parent: Pointer | None, began: float, kind: str = "publish"
     ) -> None:
-        """Points readers at a version that is made, and removes what no reader needs any more."""
+        """Points readers at a version that is made, and removes what no reader needs any more.
+
+        Before that the speed state that it takes the place of is checked. Raises HandoffUnequal if that may
+        block, and EntryTaken if another publisher was faster.
+        """
+        self.handoff.before(manifest, parent)
         publish(self.folders.publications(), manifest, parent, self.now(), kind)
         clean(self.folders, self.settings.versions_kept, self.log)
         vacuum(self.spark, self.folders, self.bound.views, self.settings.versions_kept, self.now())
