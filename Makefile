@@ -10,7 +10,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 PACKAGES := $(VENV)/.packages
 ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-e2e lint format bench up down wipe clean distclean lock
+.PHONY: help setup demo test test-unit test-integration test-e2e soak lint format bench up down wipe clean distclean lock \
+	versions rollback rollforward rebuild-speed recompute backfill candidate
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +44,10 @@ test-integration: setup ## tests with a real Spark session, Kafka and Redis
 test-e2e: setup ## the whole platform, with faults
 	@$(PY) -m pytest tests/e2e $(ARGS)
 
+SCHEDULES ?= 20000
+soak: setup ## hours of it: SCHEDULES=20000 of the model, bad records, every fault with SIGKILL (ARGS=--no-faults without)
+	@$(PY) -m tests.soak --schedules $(SCHEDULES) $(ARGS)
+
 lint: $(PACKAGES) ## check style, types and imports; edits nothing
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
@@ -61,6 +66,30 @@ up: setup ## run the whole platform in the foreground; Ctrl-C stops all of it
 
 down: $(PACKAGES) ## stop what `make up` runs
 	@$(PY) -m local.down
+
+rebuild-speed: $(PACKAGES) ## build the speed state anew from the boundary, while the old one answers
+	@$(PY) -m speed_layer.rebuild $(ARGS)
+
+recompute: setup ## one batch run: make recompute ARGS=--incremental, or all anew without
+	@$(PY) -m local.spark_submit batch_layer/job.py $(ARGS)
+
+backfill: setup ## make a range of time anew: make backfill FROM=2015-09-12 TO=2015-09-13 [VIEW=edits_by_page]
+	@test -n "$(FROM)" -a -n "$(TO)" || { echo "Say from when to when: make backfill FROM=2015-09-12 TO=2015-09-13"; exit 1; }
+	@$(PY) -m local.spark_submit batch_layer/job.py --backfill $(FROM) $(TO) $(if $(VIEW),--view $(VIEW)) $(ARGS)
+
+candidate: setup ## changed definitions beside the old: make candidate DO=build|diff|promote|drop|list APPLICATION=module
+	@test -n "$(DO)" || { echo "Say what to do: make candidate DO=build (or diff, promote, drop, list) APPLICATION=module"; exit 1; }
+	@$(if $(APPLICATION),LAMBDA_APPLICATION=$(APPLICATION)) $(PY) -m local.spark_submit batch_layer/candidate.py $(DO) $(ARGS)
+
+versions: $(PACKAGES) ## list the published versions of the batch views
+	@$(PY) -m batch_layer.versions list $(ARGS)
+
+rollback: $(PACKAGES) ## move readers to an older version: make rollback VERSION=3
+	@test -n "$(VERSION)" || { echo "Say which version: make rollback VERSION=3 (make versions lists them)"; exit 1; }
+	@$(PY) -m batch_layer.versions rollback $(VERSION) $(ARGS)
+
+rollforward: $(PACKAGES) ## undo roll-backs: to the newest version, or VERSION=4
+	@$(PY) -m batch_layer.versions rollforward $(VERSION) $(ARGS)
 
 lock: ## renew the lock files from requirements*.in (needs uv)
 	@for name in requirements-dev requirements; do \

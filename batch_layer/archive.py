@@ -14,14 +14,16 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer import delta_log
-from batch_layer.chunks import check_kept, next_chunk, remaining
+from batch_layer.chunks import check_long_enough, next_chunk, reading_start, remaining
 from batch_layer.ledger import Chunk, Ledger, read_ledger
 from batch_layer.log import KafkaLog
 from core.contracts import Contract
 from core.decoded import decode_column, spark_struct
 from core.errors import ContractError, PositionError
+from core.faults import reach
 from core.handoff import check_same_log
 from core.logs import Logger
+from core.losses import Losses, gaps, require_accepted, unaccepted
 from core.topics import LogIdentity
 
 __all__ = ["Archive", "master_schema"]
@@ -63,18 +65,29 @@ class Archive:
             self._verify(last)
         return ledger
 
-    def drain(self, kafka: KafkaLog, clock: Callable[[], float] = time.monotonic) -> Ledger:
-        """Archives all that the log holds when this is called."""
+    def drain(self, kafka: KafkaLog, losses: Losses, clock: Callable[[], float] = time.monotonic) -> Ledger:
+        """Archives all that the log holds when this is called.
+
+        A partition whose records were dropped before they were archived stays where it is until somebody
+        accepts the loss. RecordsLost is raised for it once all others are archived: they must not lose more.
+        """
         identity = kafka.identity()
         ledger = self.open(identity)
         begin, end, began = kafka.begin(), kafka.end(), clock()
-        check_kept(ledger.end, begin, end)
+        check_long_enough(ledger.end, end)
+        expected = dict.fromkeys(begin, 0) | losses.origin(identity, begin) | ledger.end
+        lost, accepted = gaps(expected, begin), losses.accepted()
+        refused = unaccepted(lost, accepted)
+        stand = reading_start(expected, lost, refused)
+        end |= {gap.partition: stand[gap.partition] for gap in refused}
         while True:
-            left = remaining(ledger.end, begin, end)
-            start, stop = next_chunk(left, self._limit)
-            if start == stop:
+            start, stop = next_chunk(remaining(stand, begin, end), self._limit)
+            skipped = {gap.partition: (gap.start, gap.end) for gap in lost if stand[gap.partition] == gap.end}
+            if start == stop and not skipped:
+                require_accepted(refused, accepted)
                 return ledger
-            ledger = self._append(kafka, identity, ledger, start, stop)
+            ledger = self._append(kafka, identity, ledger, start, stop, skipped)
+            stand, lost = ledger.end, []
             behind = sum(end[p] - stop[p] for p in end)
             self._log.info(
                 "archived", chunk=ledger.number, rows=_sum(ledger.last), behind=behind,
@@ -88,15 +101,17 @@ class Archive:
         ledger: Ledger,
         start: dict[int, int],
         end: dict[int, int],
+        lost: dict[int, tuple[int, int]],
     ) -> Ledger:
         records = self._spark.read.format("kafka").options(**kafka.spark_options(start, end)).load()
         rows = {row[0]: row[1] for row in records.groupBy("partition").count().collect()}
         total = {p: ledger.total.get(p, 0) + rows.get(p, 0) for p in {*ledger.total, *end}}
         chunk = Chunk(
             self._source, ledger.number + 1, start, end, rows, total, identity.cluster, identity.topic_id,
-            self._contract.fingerprint,
+            self._contract.fingerprint, lost,
         )  # fmt: skip
         self._write(decode(records, self._contract), chunk)
+        reach("archive.commit.after")
         self._verify(chunk)
         return self._check_newest(chunk)
 
@@ -109,6 +124,7 @@ class Archive:
             .option("txnAppId", f"archive-{self._source}")
             .option("txnVersion", str(chunk.number))
         )
+        reach("archive.commit.before")
         try:
             commit.save(str(self.table))
         except AnalysisException as error:

@@ -1,25 +1,28 @@
 """Which positions the archive reads next: pure functions over offsets."""
 
+from collections.abc import Iterable
+
 from core.cuts import Offsets
 from core.errors import PositionError
+from core.losses import Gap
 
-__all__ = ["check_kept", "next_chunk", "remaining"]
+__all__ = ["check_long_enough", "next_chunk", "reading_start", "remaining"]
 
 
-def check_kept(archived: Offsets, begin: Offsets, end: Offsets) -> None:
-    """Raise PositionError if the log dropped what was never archived, or is shorter than the archive."""
+def check_long_enough(archived: Offsets, end: Offsets) -> None:
+    """Raise PositionError if the log is shorter than its archive."""
     for partition, stand in archived.items():
-        if begin.get(partition, 0) > stand:
-            raise PositionError(
-                f"partition {partition}: archived up to {stand}, but the log begins at {begin[partition]}: "
-                f"offsets {stand} to {begin[partition] - 1} were dropped before they were archived; "
-                "restore them, or keep records longer (retention.ms) and archive the log anew"
-            )
         if end.get(partition, 0) < stand:
             raise PositionError(
                 f"partition {partition}: archived up to {stand}, the log ends at {end.get(partition, 0)}: "
                 "it lost acknowledged records, or another log stands under its name"
             )
+
+
+def reading_start(expected: Offsets, lost: Iterable[Gap], refused: Iterable[Gap]) -> dict[int, int]:
+    """Where each partition is read on: behind what is lost, but one with a loss that is refused stays put."""
+    stuck = {gap.partition for gap in refused}
+    return dict(expected) | {gap.partition: gap.end for gap in lost if gap.partition not in stuck}
 
 
 def remaining(archived: Offsets, begin: Offsets, end: Offsets) -> dict[int, tuple[int, int]]:

@@ -22,8 +22,9 @@ from pyspark.sql import SparkSession
 from batch_layer.delta_log import AddedFile, Commit, sync
 from batch_layer.packer import pack_columns
 from core.errors import HandoffError
+from core.faults import reach
 from core.folders import Folders
-from core.index_values import UNFRAMED, key_frame
+from core.index_values import LONGEST_FRAME, UNFRAMED, key_frame
 from core.keys import _BUCKET_SHIFT, index_text
 from core.measures import Slot
 from core.views import CompiledView
@@ -100,13 +101,15 @@ def build_part(part: Part) -> IndexFile:
 
 
 def _write(part: Part) -> int:
-    size = 4 * sum(file.bytes for file in part.files) + 300 * part.rows + (64 << 20)
+    # room in the address space, not on the disk; a long key stands in every row, and in the table once
+    size = 4 * sum(file.bytes for file in part.files) + (300 + LONGEST_FRAME) * part.rows + (64 << 20)
     with lmdb.open(
         str(part.path), subdir=False, map_size=size, lock=False, sync=False, metasync=False, meminit=False
     ) as env:
         with env.begin(write=True) as transaction, transaction.cursor() as cursor:
             for entries in _entries(part):
                 cursor.putmulti(entries, append=True, overwrite=False)
+                reach("index.shard.middle")
         env.sync(True)
         return int(env.stat()["entries"])
 

@@ -12,19 +12,23 @@ from contextlib import ExitStack
 from pyspark.errors import PySparkException
 from redis import Redis
 
+from batch_layer.backfill import Backfill
 from batch_layer.boundary import RedisSpeed
+from batch_layer.clients import RedisAddress
 from batch_layer.log import open_log
 from batch_layer.run import BatchRun
 from batch_layer.session import build_session
+from batch_layer.speed_state import RedisSpeedState
 from conf.clients import redis_options
 from conf.settings import Settings, SettingsError, get_settings
 from core.application import Application
 from core.errors import LambdaError
+from core.instants import parse_instant
 from core.layout import Layout
 from core.leases import hold
 from core.logs import Logger, get_logger
 
-__all__ = ["main"]
+__all__ = ["main", "open_runs"]
 
 
 def main(arguments: Sequence[str] | None = None, settings: Settings | None = None) -> int:
@@ -53,33 +57,85 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--follow", action="store_true", help="with --archive-only: go on archiving what comes"
     )
-    parser.add_argument("--force", action="store_true", help="publish even if readers have the same already")
+    parser.add_argument(
+        "--force", action="store_true", help="publish also what readers have, or were rolled back from"
+    )
+    modes = parser.add_mutually_exclusive_group()
+    modes.add_argument(
+        "--incremental", action=argparse.BooleanOptionalAction, default=None,
+        help="add what is new to the last version where that is exact; by default LAMBDA_RECOMPUTE_MODE says",
+    )  # fmt: skip
+    modes.add_argument(
+        "--backfill", nargs=2, type=_moment, metavar=("FROM", "TO"),
+        help="make a range of event time anew, up to the boundary that readers use, and nothing else",
+    )  # fmt: skip
+    parser.add_argument(
+        "--view", action="append", default=[], help="with --backfill: this view only; repeatable"
+    )
+    parser.add_argument(
+        "--only-in-range", metavar="WHY",
+        help="with --backfill: vouch that a changed meaning changes no number outside the range",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     if options.follow and not options.archive_only:
         parser.error("--follow goes with --archive-only")
+    if options.backfill and (options.archive_only or options.every):
+        parser.error("--backfill is done once, and archives nothing")
+    if (options.view or options.only_in_range) and not options.backfill:
+        parser.error("--view and --only-in-range go with --backfill")
     return options
 
 
+def _moment(text: str) -> int:
+    """Seconds since 1970 of an ISO 8601 time with a zone, or of a date (midnight in UTC)."""
+    try:
+        return parse_instant(text if "T" in text else f"{text}T00:00Z") // 1_000_000
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no date (2015-09-12) and no time with a zone (2015-09-12T06:00:00Z)"
+        ) from error
+
+
 def _work(options: argparse.Namespace, settings: Settings, log: Logger) -> None:
-    application = Application.load(settings.application, settings.contracts_dir)
-    names = [application.source(options.source).source.name] if options.source else list(application.sources)
     with ExitStack() as stack:
-        spark = build_session("batch")
-        stack.callback(spark.stop)
-        redis = stack.enter_context(Redis.from_url(settings.redis_address, **redis_options(settings)))
-        runs = []
-        for name in names:
-            bound, its_log = application.source(name), log.bind(source=name)
-            kafka = stack.enter_context(open_log(settings, bound.source.topic, its_log))
-            speed = RedisSpeed(redis, Layout(settings.namespace, name), its_log)
-            runs.append(BatchRun(spark, settings, bound, kafka, speed, its_log))
-        _archive(runs, options) if options.archive_only else _publish(runs, options)
+        runs = open_runs(stack, settings, options.source, log)
+        if options.archive_only:
+            _archive(runs, options)
+        elif options.backfill:
+            _backfill(runs, options)
+        else:
+            _publish(runs, options)
+
+
+def open_runs(stack: ExitStack, settings: Settings, source: str | None, log: Logger) -> list[BatchRun]:
+    """The batch runs of one source, or of all, with a session and clients that end with `stack`."""
+    application = Application.load(settings.application, settings.contracts_dir)
+    names = [application.source(source).source.name] if source else list(application.sources)
+    spark = build_session("batch")
+    stack.callback(spark.stop)
+    redis = stack.enter_context(Redis.from_url(settings.redis_address, **redis_options(settings)))
+    runs = []
+    for name in names:
+        bound, its_log = application.source(name), log.bind(source=name)
+        kafka = stack.enter_context(open_log(settings, bound.source.topic, its_log))
+        layout = Layout(settings.namespace, name)
+        speed, state = RedisSpeed(redis, layout, its_log), RedisSpeedState(RedisAddress.of(settings), layout)
+        runs.append(BatchRun(spark, settings, bound, kafka, speed, its_log, state=state))
+    return runs
+
+
+def _backfill(runs: Sequence[BatchRun], options: argparse.Namespace) -> None:
+    start, end = options.backfill
+    for run in runs:
+        own = tuple(view for view in options.view if len(runs) == 1 or view in run.bound.views)
+        if own or not options.view:
+            Backfill(start, end, own, options.only_in_range).publish(run)
 
 
 def _publish(runs: Sequence[BatchRun], options: argparse.Namespace) -> None:
     for _ in _rounds(options.every):
         for run in runs:
-            run.run(options.force)
+            run.run(options.force, options.incremental)
 
 
 def _archive(runs: Sequence[BatchRun], options: argparse.Namespace) -> None:
@@ -94,7 +150,7 @@ def _archive(runs: Sequence[BatchRun], options: argparse.Namespace) -> None:
             )
         for _ in _rounds(options.every or 5.0):
             for run in runs:
-                run.archive.drain(run.kafka)
+                run.drain()
 
 
 def _rounds(every: float | None) -> Iterator[None]:

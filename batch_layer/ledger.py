@@ -5,7 +5,7 @@ It stands in the commits themselves, so that rows and ledger are durable togethe
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from batch_layer import delta_log
 from core.cuts import Offsets, offsets_from, offsets_to
 from core.errors import FormatRefused, PositionError
 from core.handoff import check_abutting
+from core.losses import Gap
 from core.topics import LogIdentity
 
 __all__ = ["Chunk", "Ledger", "read_ledger"]
@@ -25,7 +26,10 @@ _OFFSETS = ("start", "end", "rows", "total")
 
 @dataclass(frozen=True)
 class Chunk:
-    """Commit `number` of the archive: `rows` of each partition in [start, end), and `total` rows so far."""
+    """Commit `number` of the archive: `rows` of each partition in [start, end), and `total` rows so far.
+
+    `lost` is what was left out before `start`, by partition: offsets that an operator accepted as lost.
+    """
 
     source: str
     number: int
@@ -36,9 +40,11 @@ class Chunk:
     cluster_id: str
     topic_id: str
     contract: str
+    lost: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
     def to_json(self) -> str:
         plain = {k: offsets_to(v) if k in _OFFSETS else v for k, v in asdict(self).items()}
+        plain["lost"] = {str(partition): gap for partition, gap in sorted(self.lost.items())}
         return json.dumps({"archive": FORMAT, **plain}, sort_keys=True)
 
     @classmethod
@@ -49,7 +55,12 @@ class Chunk:
                 f"the master dataset's ledger has format {entry['archive']}, this code reads {FORMAT}; "
                 "use the release that wrote it"
             )
-        return cls(**(plain | {name: offsets_from(plain[name]) for name in _OFFSETS}))
+        lost = {int(p): (start, end) for p, (start, end) in plain.get("lost", {}).items()}
+        return cls(**(plain | {name: offsets_from(plain[name]) for name in _OFFSETS} | {"lost": lost}))
+
+    @property
+    def gaps(self) -> list[Gap]:
+        return [Gap(partition, start, end) for partition, (start, end) in self.lost.items()]
 
     def identity(self, topic: str) -> LogIdentity:
         return LogIdentity(self.cluster_id, topic, self.topic_id)
@@ -77,6 +88,11 @@ class Ledger:
         return dict(self.last.total) if self.last else {}
 
     @property
+    def gaps(self) -> list[Gap]:
+        """What the chunks leave out."""
+        return [gap for chunk in self.chunks for gap in chunk.gaps]
+
+    @property
     def number(self) -> int:
         return self.last.number if self.last else 0
 
@@ -86,9 +102,11 @@ def read_ledger(table: Path) -> Ledger:
     versions = delta_log.versions(table)
     found = [_chunk(table, version) for version in versions[-_KEPT:]]
     chunks = tuple(chunk for chunk in found if chunk)
-    check_abutting([(chunk.start, chunk.end) for chunk in chunks])
+    ledger = Ledger(versions[-1] if versions else -1, chunks)
+    left_out = {(gap.partition, gap.start, gap.end) for gap in ledger.gaps}
+    check_abutting([(chunk.start, chunk.end) for chunk in chunks], left_out)
     _check_numbers(chunks)
-    return Ledger(versions[-1] if versions else -1, chunks)
+    return ledger
 
 
 def _chunk(table: Path, version: int) -> Chunk | None:

@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from batch_layer import delta_log
 from core.errors import HandoffError
+from core.faults import reach
 from core.keys import index_partition_sql, key_text_sql
 from core.views import CompiledView
 
@@ -47,18 +48,21 @@ def tiles(events: DataFrame, view: CompiledView, partitions: int) -> DataFrame:
     return united
 
 
-def write_view(events: DataFrame, view: CompiledView, table: Path, version: int, partitions: int) -> Written:
-    """Overwrites the view's table in one commit, which names the manifest's version."""
+def write_view(rows: DataFrame, view: CompiledView, table: Path, version: int) -> Written:
+    """Overwrites the view's table with rows as `tiles` gives them, in one commit of a manifest's version."""
+    reach("view.commit.before")
     (
-        tiles(events, view, partitions)
-        .write.format("delta")
+        rows.write.format("delta")
         .mode("overwrite")
         .option("overwriteSchema", "true")
         .option("userMetadata", f'{{"manifest": {version}}}')
         .option("delta.dataSkippingStatsColumns", "bucket")
+        # as long as Delta keeps the log: within it, other engines may read any retained version
+        .option("delta.deletedFileRetentionDuration", "interval 30 days")
         .partitionBy("tile", "part")
         .save(str(table))
     )
+    reach("view.commit.after")
     commit = delta_log.commit(table, delta_log.versions(table)[-1])
     if f'"manifest": {version}' not in (commit.metadata or ""):
         raise HandoffError(

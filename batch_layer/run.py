@@ -2,36 +2,40 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
+from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
-from batch_layer import index
+from batch_layer import contents
 from batch_layer.archive import Archive
+from batch_layer.base import Base
 from batch_layer.boundary import Speed, choose
-from batch_layer.events import Events, read_events
+from batch_layer.contents import Content
+from batch_layer.fresh import Archived
+from batch_layer.handoff_check import HandoffCheck
 from batch_layer.ledger import Ledger, read_ledger
 from batch_layer.log import KafkaLog
 from batch_layer.publish import clean, publish, vacuum
-from batch_layer.recompute import Written, write_view
+from batch_layer.speed_state import NoSpeedState, SpeedState
+from batch_layer.workshop import Workshop
 from conf.settings import Settings
 from core.application import BoundSource
-from core.cuts import Cut, reaches
-from core.errors import LeaseHeld
+from core.cuts import Cut, Offsets, reaches
+from core.errors import LeaseHeld, NotExact
 from core.folders import Folders
 from core.leases import hold
 from core.logs import Logger
-from core.manifest import Manifest
+from core.losses import require_accepted
+from core.manifest import Manifest, Pointer
+from core.modes import check_not_superseded, incremental_objection
 from core.topics import LogIdentity
-from core.views import CompiledView
+from core.versions import Versions
 
 __all__ = ["BatchRun"]
 
-_VIEWS_AT_ONCE = 2
-_ROWS_PER_TASK = 500_000
 _ARCHIVER_SILENT = 300.0
 
 
@@ -51,6 +55,7 @@ class BatchRun:
     log: Logger
     now: Callable[[], datetime] = _utc
     clock: Callable[[], float] = time.monotonic
+    state: SpeedState = field(default_factory=NoSpeedState)
 
     @property
     def folders(self) -> Folders:
@@ -67,46 +72,94 @@ class BatchRun:
     def semantics(self) -> str:
         return self.bound.semantics(self.settings.dedupe_window)
 
-    def run(self, force: bool = False) -> Manifest | None:
+    @property
+    def handoff(self) -> HandoffCheck:
+        return HandoffCheck(
+            self.spark, self.settings, self.bound, self.folders, self.state, self.log, self.now, self.clock
+        )
+
+    @property
+    def workshop(self) -> Workshop:
+        return Workshop(self.spark, self.settings, self.bound, self.folders, self.log, self.now, self.clock)
+
+    def run(self, force: bool = False, incremental: bool | None = None) -> Manifest | None:
         """Publishes all that the log held when this began; None if readers have it already.
 
-        Raises LeaseHeld if another batch job of this source runs.
+        `incremental` adds what is new to the last version, if that is exact; by default the settings say.
+        Raises LeaseHeld if another batch job of this source runs, Superseded if other definitions were
+        promoted over these.
         """
-        with hold(self.folders.leases / "batch", f"the batch job of {self.bound.source.name}"):
+        if incremental is None:
+            incremental = self.settings.recompute_mode == "incremental"
+        with self.lease():
             clean(self.folders, self.settings.versions_kept, self.log)
-            return self._run(force)
+            return self._run(force, incremental)
+
+    def lease(self) -> AbstractContextManager[None]:
+        """Held while a version is made and published. Entering it raises LeaseHeld if another job does."""
+        return hold(self.folders.leases / "batch", f"the batch job of {self.bound.source.name}")
 
     def archive_once(self) -> Ledger:
         """Drains the log. Raises LeaseHeld if another process archives this source."""
         with hold(self.folders.leases / "archive", f"the archiver of {self.bound.source.name}"):
-            return self.archive.drain(self.kafka, self.clock)
+            return self.drain()
 
-    def _run(self, force: bool) -> Manifest | None:
+    def drain(self) -> Ledger:
+        """What `archive_once` does, for whoever holds the archive's lease."""
+        return self.archive.drain(self.kafka, self.folders.losses(), self.clock)
+
+    def _run(self, force: bool, incremental: bool) -> Manifest | None:
         began, publications = self.clock(), self.folders.publications()
         parent, current = publications.current(), publications.resolve()
+        check_not_superseded(current, self.semantics)
         boundary = self._boundary(parent.boundary if parent else 0)
+        if not force and self._held():
+            return None
         if current and not force and self._same(current, boundary):
             self.log.info("nothing_to_publish", boundary=boundary.number, version=current.version)
             return None
         self.log.info("recompute_began", boundary=boundary.number, offsets=dict(boundary.offsets))
-        manifest = self._build(boundary, publications.next_version())
-        publish(publications, manifest, parent, self.now())
+        manifest = self._build(parent, current, boundary, incremental)
+        self.publish(manifest, parent, began)
+        return manifest
+
+    def publish(
+        self, manifest: Manifest, parent: Pointer | None, began: float, kind: str = "publish"
+    ) -> None:
+        """Points readers at a version that is made, and removes what no reader needs any more.
+
+        Before that the speed state that it takes the place of is checked. Raises HandoffUnequal if that may
+        block, and EntryTaken if another publisher was faster.
+        """
+        self.handoff.before(manifest, parent)
+        publish(self.folders.publications(), manifest, parent, self.now(), kind)
         clean(self.folders, self.settings.versions_kept, self.log)
         vacuum(self.spark, self.folders, self.bound.views, self.settings.versions_kept, self.now())
         self.log.info(
             "published",
             version=manifest.version,
-            boundary=boundary.number,
+            mode=manifest.mode,
+            boundary=manifest.boundary,
             counts=manifest.counts,
             seconds=round(self.clock() - began, 1),
         )
-        return manifest
 
     def _boundary(self, at_least: int) -> Cut:
         archived = self._covering().end
         return choose(
             self.folders.cuts(), archived, at_least, self.speed, self.log, lambda: self._covering().end
         )
+
+    def _held(self) -> bool:
+        """Whether an operator rolled readers back: what is newer must not come back by itself."""
+        newest = Versions(self.folders).held()
+        if newest is not None:
+            self.log.warning(
+                "publishing_held",
+                reason=f"readers were rolled back from version {newest}",
+                way_out="python -m batch_layer.versions rollforward, or a run with --force",
+            )
+        return newest is not None
 
     def _same(self, current: Manifest, boundary: Cut) -> bool:
         return (current.boundary, current.semantics) == (boundary.number, self.semantics)
@@ -129,78 +182,57 @@ class BatchRun:
             self.log.info("waiting_for_archiver", archived=stand.end, wanted=wanted)
             time.sleep(1)
 
-    def _build(self, boundary: Cut, version: int) -> Manifest:
-        ledger, cuts = read_ledger(self.folders.master), self.folders.cuts().all()[: boundary.number]
+    def _build(
+        self, parent: Pointer | None, current: Manifest | None, boundary: Cut, incremental: bool
+    ) -> Manifest:
+        archived = self.archived(boundary)
         try:
-            events = read_events(self.spark, self.folders.master, ledger, boundary, cuts, self.bound.contract)
-            self.log.info("events_read", **events.counts.entry())
-            views = self._index(events, version)
+            base = self._base(parent, current, boundary) if incremental else None
+            content = self._content(archived, base, boundary)
+            return self.make(content, archived, current)
         finally:
             self.spark.catalog.clearCache()
-        identity = _identity(ledger, self.kafka)
-        return Manifest(
-            version=version,
-            source=self.bound.source.name,
-            boundary=boundary.number,
-            offsets=dict(boundary.offsets),
-            cluster_id=identity.cluster,
-            topic_id=identity.topic_id,
-            archive_version=ledger.version,
-            semantics=self.semantics,
-            created_at=self.now().isoformat(),
-            views={view.name: view.entry() for view in views},
-            index={f"{file.view}/{file.number}.mdb": file.sha256 for view in views for file in view.files},
-            counts=events.counts.entry(),
+
+    def archived(self, boundary: Cut) -> Archived:
+        """The master dataset as it is now, and the cuts up to a boundary."""
+        ledger, cuts = read_ledger(self.folders.master), self.folders.cuts().all()[: boundary.number]
+        return Archived(self.spark, self.folders.master, ledger, cuts, self.bound.contract)
+
+    def make(
+        self, content: Content, archived: Archived, current: Manifest | None, superseded: tuple[str, ...] = ()
+    ) -> Manifest:
+        """The next version, which nobody reads before it is published."""
+        self.log.info("events_read", mode=content.mode, **content.counts)
+        version, identity = self.folders.publications().next_version(), self.identity(archived.ledger)
+        known = superseded or (current.superseded if current else ())
+        lost = self._lost(archived.ledger, content.boundary.offsets)
+        return self.workshop.make(content, version, archived.ledger, identity, known, lost)
+
+    def _lost(self, ledger: Ledger, boundary: Offsets) -> tuple[Any, ...]:
+        """What the log dropped below a boundary. Raises RecordsLost unless an operator accepted all of it."""
+        losses = self.folders.losses()
+        require_accepted(ledger.gaps, losses.accepted())
+        return losses.below(boundary)
+
+    def _base(self, parent: Pointer | None, current: Manifest | None, boundary: Cut) -> Base | None:
+        """The version to add to; None, with the reason in the log, where only a full recompute is exact."""
+        reason = incremental_objection(
+            current, parent, self.workshop.meaning, boundary, self.folders.losses().below(boundary.offsets)
         )
+        if reason or current is None:
+            self.log.warning("incremental_refused", reason=reason, consequence="a full recompute")
+            return None
+        return Base(self.spark, self.folders, current)
 
-    def _index(self, events: Events, version: int) -> list["_Built"]:
-        tasks = max(2, -(-events.counts.valid // _ROWS_PER_TASK))
-        self.spark.conf.set("spark.sql.shuffle.partitions", str(tasks))
-        staged = index.staging(self.folders, version)
-        views = self._views(events, version, staged)
-        index.install(staged, self.folders.index(version))
-        return views
+    def _content(self, archived: Archived, base: Base | None, boundary: Cut) -> Content:
+        views, partitions = list(self.bound.views.values()), self.settings.index_partitions
+        if base:
+            try:
+                return contents.incremental(archived, base, views, boundary, partitions)
+            except NotExact as error:
+                self.log.warning("incremental_refused", reason=str(error), consequence="a full recompute")
+        return contents.full(archived, views, boundary, partitions)
 
-    def _views(self, events: Events, version: int, staged: Path) -> list["_Built"]:
-        """All views, some at once, so that no core waits while one of them plans or commits."""
-
-        def build(view: CompiledView) -> _Built:
-            return self._view(events.frame, view, version, staged)
-
-        with ThreadPoolExecutor(_VIEWS_AT_ONCE) as pool:
-            return list(pool.map(build, self.bound.views.values()))
-
-    def _view(self, events: DataFrame, view: CompiledView, version: int, staged: Path) -> "_Built":
-        began, partitions = self.clock(), self.settings.index_partitions
-        written = write_view(events, view, self.folders.table(view.name), version, partitions)
-        middle = self.clock()
-        files = index.write_parts(self.spark, index.parts_of(view, written.commit, partitions, staged))
-        self.log.info(
-            "view_built",
-            view=view.name,
-            rows=written.rows,
-            table_seconds=round(middle - began, 1),
-            index_seconds=round(self.clock() - middle, 1),
-        )
-        return _Built(written, files)
-
-
-@dataclass(frozen=True)
-class _Built:
-    table: Written
-    files: list[index.IndexFile]
-
-    @property
-    def name(self) -> str:
-        return self.table.view
-
-    def entry(self) -> dict[str, object]:
-        return {
-            "version": self.table.commit.version,
-            "rows": self.table.rows,
-            "checksum": index.checksum(self.files),
-        }
-
-
-def _identity(ledger: Ledger, kafka: KafkaLog) -> LogIdentity:
-    return ledger.last.identity(kafka.topic) if ledger.last else kafka.identity()
+    def identity(self, ledger: Ledger) -> LogIdentity:
+        """The log that was archived; before the first record the one that stands there now."""
+        return ledger.last.identity(self.kafka.topic) if ledger.last else self.kafka.identity()

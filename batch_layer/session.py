@@ -13,6 +13,12 @@ OPTIONS: dict[str, bool | float | int | str | None] = {
     # a task writes to several folders of a partitioned table at once, instead of sorting its rows by folder
     "spark.sql.maxConcurrentOutputFileWriters": "256",
     "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
+    # a view that was empty and still is: Delta would write no version for the manifest to name
+    "spark.databricks.delta.skipRecordingEmptyCommits": "false",
+    # Delta would vacuum by a table property and not as told: after a week files of retained versions too
+    "spark.databricks.delta.vacuum.retentionWindowIgnore.enabled": "false",
+    # and refuse to read a version that is older than a week, although its files are there
+    "spark.databricks.delta.vacuum.enforceTimeTravelWithinDeletedFileRetentionDuration": "false",
     # groups with sketches are large and costly to make: sorted, there is one at a time
     "spark.sql.execution.useObjectHashAggregateExec": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",

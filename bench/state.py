@@ -110,7 +110,7 @@ def _field_commands(
             shard_of(view.name, key, generation.shards),
             floor(bucket, container_width(view.width)),
         )
-        yield ("SADD", layout.containers(generation.id, view.name), container)
+        yield ("ZADD", layout.containers(generation.id, view.name), "GT", segment, container)
         name = layout.fields(generation.id, shard, view.name, container, key)
         head = len(layout.shard(generation.id, shard)) + len(":f:")
         yield ("SADD", layout.touched(generation.id, shard, segment), name[head:])

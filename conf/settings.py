@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -123,6 +123,19 @@ class Settings(BaseSettings):
         500_000, ge=1, description="Records in one micro-batch of the archive, at most."
     )
     batch_interval: float = Field(300, gt=0, description="Seconds between scheduled batch runs.")
+    recompute_mode: Literal["full", "incremental"] = Field(
+        "full",
+        description="What scheduled batch runs do: recompute all, or add what is new where that is exact.",
+    )
+    handoff_wait: float = Field(
+        10, ge=0, le=3600, description="Seconds that a publish waits for the speed layer, to check it."
+    )
+    handoff_records: int = Field(
+        1_000_000, ge=1, description="Records that a publish checks at most; of more, whole shards in turn."
+    )
+    handoff_blocks: bool = Field(
+        False, description="Whether a speed state that differs from the log stops a publish."
+    )
     versions_kept: int = Field(
         5, ge=2, le=1000, description="Published versions kept on disk for a roll-back."
     )
@@ -142,6 +155,10 @@ class Settings(BaseSettings):
     batch_java_options: str = Field(
         "-XX:+UseParallelGC",
         description="JVM flags of the batch job: a long recompute pays for compilation, and for throughput.",
+    )
+
+    faults_dir: Path | None = Field(
+        None, description="For tests only: folder of planted faults (docs/faults.md). Unset: there are none."
     )
 
     @classmethod

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from core.contracts import Contract
 from core.errors import DefinitionError
-from core.semantics import semantics_hash
+from core.semantics import Meaning, meaning_of
 from core.views import CompiledView, Source, View, by_name, find
 
 
@@ -22,7 +22,10 @@ class BoundSource:
     views: Mapping[str, CompiledView]
 
     def semantics(self, dedupe_window: int) -> str:
-        return semantics_hash(self.definitions.values(), self.contract.fingerprint, dedupe_window)
+        return self.meaning(dedupe_window).semantics
+
+    def meaning(self, dedupe_window: int) -> Meaning:
+        return meaning_of(self.definitions.values(), self.contract.fingerprint, dedupe_window)
 
     def view(self, name: str) -> CompiledView:
         """Raises `UnknownName` with the nearest."""

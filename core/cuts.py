@@ -6,6 +6,7 @@ below its position. Cut 0 is implicit: offset 0 everywhere. A partition that a c
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from core.entries import EntryLog
@@ -67,17 +68,19 @@ def offsets_to(offsets: Offsets) -> dict[str, int]:
 
 
 class CutRegistry:
-    """The cuts of a source, in an append-only log. Reading it again reads what is new."""
+    """The cuts of a source, in an append-only log. Reading again reads what is new; threads may share it."""
 
     def __init__(self, entries: EntryLog) -> None:
         self._entries = entries
         self._cuts: list[Cut] = []
+        self._turn = Lock()
 
     def all(self) -> list[Cut]:
         """Every cut, in order."""
-        for number in self._entries.following(len(self._cuts)):
-            self._cuts.append(Cut(number, offsets_from(self._entries.read(number)["offsets"])))
-        return list(self._cuts)
+        with self._turn:
+            for number in self._entries.following(len(self._cuts)):
+                self._cuts.append(Cut(number, offsets_from(self._entries.read(number)["offsets"])))
+            return list(self._cuts)
 
     def latest(self) -> Cut:
         return (self.all() or [ZERO])[-1]

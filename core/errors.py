@@ -15,15 +15,23 @@ LambdaError
 ├── FormatRefused            stored by a version that writes another format
 ├── HandoffError             the hand-off contract would be broken
 │   ├── PositionError        positions missing, twice, or out of order
+│   │   └── RecordsLost      the log dropped records before they were archived
 │   ├── BoundaryError        a boundary that falls, or that nothing covers
 │   ├── IntentMismatch       a replayed micro-batch holds other records
 │   ├── StateLost            speed state is gone, or older than its stamp
+│   ├── NotExact             a version that takes rows over would not be what a full recompute gives
+│   ├── HandoffUnequal       the speed state is not what the log gives, and that is to block
+│   ├── Superseded           other definitions were promoted over those of this process
 │   └── ForeignLog           another log stands under the same name
+├── VersionRefused           readers cannot be moved to that version
+│   ├── UnknownVersion       nothing was published under that number
+│   └── VersionGone          its files were removed
+├── CandidateError           what cannot be done with definitions that stand beside those of readers
 ├── LeaseHeld                somebody else does this work already
 └── SourceUnusable           a topic that cannot be a log (compacted, absent)
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 
@@ -79,12 +87,86 @@ class ForeignLog(HandoffError):
     """Another log stands under the name of the one that was archived."""
 
 
+class NotExact(HandoffError):
+    """A version that takes rows over would not be what a full recompute gives. Keeps what and why."""
+
+    def __init__(self, what: str, why: str, way_out: str) -> None:
+        super().__init__(f"{what} would not be exact: {why}; {way_out}")
+        self.what, self.why = what, why
+
+
+class Superseded(HandoffError):
+    """Other definitions were promoted over those of this process. Keeps version and both hashes."""
+
+    def __init__(self, version: int, mine: str, theirs: str) -> None:
+        super().__init__(
+            f"this process runs definitions {mine}, over which {theirs} were promoted; readers use version "
+            f"{version}. Restart it with the promoted application (LAMBDA_APPLICATION), or build and promote "
+            "these again"
+        )
+        self.version, self.mine, self.theirs = version, mine, theirs
+
+
+class HandoffUnequal(HandoffError):
+    """The speed state differs from the log, and a setting lets that block. Keeps version and setting."""
+
+    def __init__(self, version: int, alarm: str, setting: str) -> None:
+        super().__init__(
+            f"version {version} is not published: {alarm}. The speed layer rebuilds that generation: publish "
+            f"again when it is done, or publish what batch has with {setting}=false"
+        )
+        self.version, self.setting = version, setting
+
+
+class CandidateError(LambdaError):
+    """What cannot be done with definitions that stand beside those of readers."""
+
+
 class LeaseHeld(LambdaError):
     """Somebody else does this work already. Keeps the lease's file and its holder's pid."""
 
     def __init__(self, work: str, path: str, pid: int) -> None:
         super().__init__(f"{work} is running already, as process {pid} ({path}); stop it or wait for it")
         self.work, self.path, self.pid = work, path, pid
+
+
+class RecordsLost(PositionError):
+    """Records that nobody has any more; nobody accepted that. Keeps (partition, start, end) of each gap."""
+
+    def __init__(self, lost: Sequence[tuple[int, int, int]]) -> None:
+        told = [
+            f"partition {partition}: archived up to {start}, but the log begins at {end}: offsets {start} to "
+            f"{end - 1} were dropped before they were archived"
+            for partition, start, end in lost
+        ]
+        super().__init__(
+            f"{'; '.join(told)}; nothing is published until an operator accepts that they are lost "
+            "(python -m batch_layer.losses accept); keep records longer (retention.ms)"
+        )
+        self.lost = tuple(lost)
+
+
+class VersionRefused(LambdaError):
+    """Readers stay where they are. Keeps the version asked for and those that readers can be moved to."""
+
+    def __init__(self, version: int, retained: Iterable[int], reason: str) -> None:
+        self.version, self.retained = version, sorted(retained)
+        super().__init__(f"{reason}. Retained are: {', '.join(map(str, self.retained)) or 'none'}")
+
+
+class UnknownVersion(VersionRefused):
+    """No version of that number was ever published."""
+
+    def __init__(self, version: int, retained: Iterable[int]) -> None:
+        super().__init__(version, retained, f"there is no version {version}")
+
+
+class VersionGone(VersionRefused):
+    """A version whose files were removed."""
+
+    def __init__(self, version: int, retained: Iterable[int]) -> None:
+        reason = f"version {version} is not retained any more; LAMBDA_VERSIONS_KEPT says how many are"
+        super().__init__(version, retained, reason)
 
 
 class SourceUnusable(LambdaError):

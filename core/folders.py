@@ -5,6 +5,8 @@ from pathlib import Path
 
 from core.cuts import CutRegistry
 from core.entries import EntryLog
+from core.handoffs import Handoffs
+from core.losses import Losses
 from core.manifest import Publications
 
 
@@ -32,6 +34,11 @@ class Folders:
         return self.data / "checkpoints" / self.source / generation
 
     @property
+    def handoff_table(self) -> Path:
+        """What the check of each publish found, for SQL."""
+        return self.data / "handoffs" / self.source
+
+    @property
     def leases(self) -> Path:
         return self.data / "leases" / self.source
 
@@ -40,6 +47,12 @@ class Folders:
 
     def publications(self) -> Publications:
         return Publications(EntryLog(self._registry / "manifests"), EntryLog(self._registry / "pointer"))
+
+    def losses(self) -> Losses:
+        return Losses(EntryLog(self._registry / "log"), EntryLog(self._registry / "losses"))
+
+    def handoffs(self) -> Handoffs:
+        return Handoffs(EntryLog(self._registry / "handoffs"))
 
     @property
     def _registry(self) -> Path:

@@ -3,8 +3,8 @@
 Nothing here reads a clock, a file or a server; the layers bring facts and act on the verdicts.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Self
 
 from core.cuts import ZERO, Cut, Offsets, offsets_from, offsets_to, reaches
@@ -17,7 +17,7 @@ FORMAT = 1
 class _Json:
     """Offsets are JSON objects with partitions as text; all else is plain."""
 
-    _offsets = ("start", "end", "offsets")
+    _offsets = ("start", "end", "offsets", "reads_from")
 
     def to_json(self) -> dict[str, Any]:
         plain = asdict(self)  # type: ignore[call-overload]
@@ -37,7 +37,10 @@ class _Json:
 
 @dataclass(frozen=True)
 class Generation(_Json):
-    """One life of the speed layer's state. It holds what lies at or beyond cut `start_cut` at `offsets`."""
+    """One life of the speed layer's state. It holds what lies at or beyond cut `start_cut` at `offsets`.
+
+    It knows the copies of events from `reads_from` on, which lies some segments before.
+    """
 
     id: str
     source: str
@@ -48,6 +51,7 @@ class Generation(_Json):
     cluster_id: str
     topic_id: str
     format: int = FORMAT
+    reads_from: Offsets = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,12 +84,13 @@ class Lease:
     """Says each second, while the speed job lives, that micro-batch `batch` is the newest committed one.
 
     Everything acknowledged before `as_of` (seconds since 1970) is in the speed state, or dropped below the
-    floor.
+    floor. `trouble` says why nothing advances, while that is so.
     """
 
     batch: int
     as_of: float
     at: float
+    trouble: str | None = None
 
 
 def choose_boundary(cuts: Sequence[Cut], archived: Offsets, at_least: int) -> Cut:
@@ -104,17 +109,21 @@ def choose_boundary(cuts: Sequence[Cut], archived: Offsets, at_least: int) -> Cu
     return chosen
 
 
-def check_abutting(batches: Sequence[tuple[Offsets, Offsets]]) -> dict[int, int]:
+def check_abutting(
+    batches: Sequence[tuple[Offsets, Offsets]], accepted: Collection[tuple[int, int, int]] = ()
+) -> dict[int, int]:
     """The end of a chain of [start, end) vectors, each of which must begin where the last one ended.
 
-    A partition may appear at any time, from offset 0 or from where the log begins.
+    A partition may appear at any time, from offset 0 or from where the log begins. `accepted` are gaps
+    (partition, from, to) that an operator declared lost: only these very offsets may be left out.
     """
     end: dict[int, int] = {}
     for start, stop in batches:
         for partition, offset in start.items():
-            if end.get(partition, offset) != offset:
+            before = end.get(partition, offset)
+            if before != offset and (partition, before, offset) not in accepted:
                 raise PositionError(
-                    f"partition {partition}: archived up to {end[partition]}, and then from {offset}; "
+                    f"partition {partition}: archived up to {before}, and then from {offset}; "
                     "two archivers wrote, or commits were lost: restore the master dataset"
                 )
         for partition, last in stop.items():
@@ -175,6 +184,7 @@ def doubts(
     lease: Lease | None,
     stamps: Sequence[int | None] = (),
     floors: Sequence[int] = (),
+    condemned: str | None = None,
 ) -> list[str]:
     """Why an answer cannot be called complete; empty if it can (rule 8).
 
@@ -196,6 +206,7 @@ def doubts(
         f"the speed layer has not reached boundary {boundary} yet": progress.cuts >= boundary,
         f"the speed layer dropped segments below {floor}": floor <= boundary,
         f"the speed layer lost events: {progress.lost}": progress.lost is None,
+        f"the speed layer counted wrong, and is rebuilt: {condemned}": condemned is None,
         "nobody vouches for the speed state: its job is down": lease is not None,
         "the speed state is older than its job says": _vouched(progress, lease, stamps),
     }

@@ -1,26 +1,31 @@
-"""Values of the index: a packed partial, behind the whole key's text where the index key is shortened."""
+"""Values of the index: a packed partial, behind what tells long keys apart whose index keys are shortened."""
 
+import hashlib
 import struct
 
 from core.keys import INDEX_TEXT_LIMIT
 
-__all__ = ["FRAME_BYTES", "UNFRAMED", "frame", "key_frame", "unframe"]
+__all__ = ["FRAME_BYTES", "LONGEST_FRAME", "UNFRAMED", "frame", "key_frame", "unframe"]
 
 _LENGTH = struct.Struct("<H")
 FRAME_BYTES = _LENGTH.size
 UNFRAMED = _LENGTH.pack(0)
+_WHOLE = 4096  # bytes of a key that is kept whole, with every tile
+_DIGESTED = _LENGTH.pack(0xFFFF)
+LONGEST_FRAME = FRAME_BYTES + _WHOLE
 
 
 def key_frame(key: str) -> bytes:
-    """What stands before the packed partials of a key: the length and the text of a long key, else length 0.
+    """What stands before the packed partials of a key.
 
-    Raises ValueError for a key beyond 65,535 bytes.
+    Length 0; of a key that the index shortens, its length and text; of one beyond 4,096 bytes, length 65535
+    and its SHA-256.
     """
     raw = key.encode()
     if len(raw) <= INDEX_TEXT_LIMIT:
         return UNFRAMED
-    if len(raw) > 0xFFFF:
-        raise ValueError(f"a key of {len(raw)} bytes; a view's key takes at most 65535")
+    if len(raw) > _WHOLE:
+        return _DIGESTED + hashlib.sha256(raw).digest()
     return _LENGTH.pack(len(raw)) + raw
 
 
@@ -31,7 +36,7 @@ def frame(key: str, packed: bytes) -> bytes:
 
 def unframe(value: bytes | memoryview, key: str) -> int | None:
     """Where the packed partial starts in `value`, or None if the value belongs to another long key."""
-    (length,) = _LENGTH.unpack_from(value)
-    if length and bytes(value[FRAME_BYTES : FRAME_BYTES + length]) != key.encode():
-        return None
-    return FRAME_BYTES + int(length)
+    if bytes(value[:FRAME_BYTES]) == UNFRAMED:
+        return FRAME_BYTES
+    expected = key_frame(key)
+    return len(expected) if bytes(value[: len(expected)]) == expected else None

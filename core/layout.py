@@ -1,12 +1,17 @@
-"""Where the speed layer's state lies in Redis. Keys of one script share a shard, which is the hash tag.
+"""Where the speed layer's state lies in Redis. Keys of one script share a hash tag: source, or shard.
 
 {ns}:{source}:current                the generation that readers use
-{ns}:{source}:writing                the generation that the job writes
+{ns}:{source}:writing                the generation that the job writes, and whose end its cuts stand at
+{ns}:{source}:following              the generation that is rebuilt beside it, if one is
+{ns}:{source}:rebuild                RebuildRequest, JSON, until it is fulfilled
 {ns}:{source}:{gen}:meta             Generation, JSON
+{ns}:{source}:{gen}:writer           the token of the job that may write the generation
 {ns}:{source}:{gen}:intent           Intent, JSON
 {ns}:{source}:{gen}:progress         Progress, JSON
 {ns}:{source}:{gen}:lease            Lease, JSON, expires
-{ns}:{gen.shard}:stamp               hash: batch (newest committed), floor
+{ns}:{source}:{gen}:containers:{view}
+                                     sorted set: container -> the newest segment that wrote a field in it
+{ns}:{gen.shard}:stamp               hash: batch (newest committed), floor, token (the writer's)
 {ns}:{gen.shard}:f:{view}:{container}:{key}
                                      hash: "{segment}:{bucket}" -> batch id (8 bytes) + packed partial
 {ns}:{gen.shard}:t:{segment}         set: the field hashes touched in a segment
@@ -41,14 +46,20 @@ class Layout:
     source: str
 
     def current(self) -> str:
-        return f"{self.namespace}:{self.source}:current"
+        return self._name("current")
 
     def writing(self) -> str:
-        return f"{self.namespace}:{self.source}:writing"
+        return self._name("writing")
+
+    def following(self) -> str:
+        return self._name("following")
+
+    def rebuild(self) -> str:
+        return self._name("rebuild")
 
     def of(self, generation: str, what: str) -> str:
-        """`what` is meta, intent, progress or lease."""
-        return f"{self.namespace}:{self.source}:{generation}:{what}"
+        """`what` is meta, writer, intent, progress or lease."""
+        return self._name(f"{generation}:{what}")
 
     def containers(self, generation: str, view: str) -> str:
         return self.of(generation, f"containers:{view}")
@@ -68,6 +79,9 @@ class Layout:
     def marks(self, generation: str, shard: int, block: int) -> str:
         """Marks of `dedupe_window` neighbouring segments: a look-up reads two, and one is dropped whole."""
         return f"{self.shard(generation, shard)}:m:{block}"
+
+    def _name(self, what: str) -> str:
+        return f"{self.namespace}:{{{self.source}}}:{what}"
 
 
 def field_name(segment: int, bucket: int) -> bytes:

@@ -12,6 +12,9 @@ from typing import Any
 from core.cuts import Offsets, offsets_from, offsets_to
 from core.entries import EntryLog
 from core.errors import BoundaryError
+from core.faults import reach
+
+_TUPLES = ("losses", "vouched", "superseded")
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,10 @@ class Manifest:
     `views` has for each view its table version, row counts by tile and checksum; `index` has a checksum for
     each file by its path below the index folder; `counts` conserves records: read, valid, refused,
     duplicates.
+
+    `mode` says how it was made (core.modes) and `origin` from which version, range or candidate; `vouched`
+    has the statements of operators on which rows rest that were taken over from another meaning, and
+    `superseded` the meanings over which another one was promoted.
     """
 
     version: int
@@ -37,13 +44,19 @@ class Manifest:
     index: Mapping[str, str] = field(default_factory=dict)
     counts: Mapping[str, int] = field(default_factory=dict)
     losses: tuple[Any, ...] = ()
+    contract: str = ""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    vouched: tuple[Any, ...] = ()
+    superseded: tuple[str, ...] = ()
 
     def entry(self) -> dict[str, Any]:
-        return {**asdict(self), "offsets": offsets_to(self.offsets), "losses": list(self.losses)}
+        lists = {name: list(getattr(self, name)) for name in _TUPLES}
+        return {**asdict(self), **lists, "offsets": offsets_to(self.offsets)}
 
     @classmethod
     def from_entry(cls, entry: Mapping[str, Any]) -> "Manifest":
-        return cls(**{**entry, "offsets": offsets_from(entry["offsets"]), "losses": tuple(entry["losses"])})
+        lists = {name: tuple(entry.get(name, ())) for name in _TUPLES}
+        return cls(**{**entry, **lists, "offsets": offsets_from(entry["offsets"])})
 
 
 @dataclass(frozen=True)
@@ -102,5 +115,6 @@ class Publications:
         pointer = Pointer(
             (parent.number if parent else 0) + 1, manifest.version, manifest.boundary, previous, kind, at
         )
+        reach("pointer.before")
         self.pointers.append(pointer.number, {k: v for k, v in asdict(pointer).items() if k != "number"})
         return pointer

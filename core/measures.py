@@ -96,3 +96,11 @@ class Measure(ABC):
     @abstractmethod
     def present(self, partial: Partial) -> Any:
         """What an answer shows; an approximate measure shows its bounds as well."""
+
+    def same(self, expected: Partial, found: Partial) -> bool:
+        """Whether two folds of the same events may differ like this: sketches within what they promise."""
+        return expected == found
+
+    def figure(self, partial: Partial) -> Any:
+        """One number or text that stands for a partial where two are held against each other."""
+        return partial[0]

@@ -2,12 +2,33 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from core.packing import FORMAT
 from core.views import View
 
 SEMANTIC_VERSION = 1  # raise it when code changes what a number means
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a version's numbers mean: one hash of all of it, and the parts by which a change is named.
+
+    `definitions` has a hash for each view. What is in neither part is the dedupe window and the code.
+    """
+
+    semantics: str
+    contract: str
+    definitions: Mapping[str, str]
+
+
+def meaning_of(views: Iterable[View], contract: str, dedupe_window: int) -> Meaning:
+    """The meaning of views under a contract, which is given by its fingerprint."""
+    known = list(views)
+    definitions = {view.name: _hash(view.meaning) for view in known}
+    return Meaning(semantics_hash(known, contract, dedupe_window), contract, definitions)
 
 
 def semantics_hash(views: Iterable[View], contract: str, dedupe_window: int) -> str:
@@ -21,4 +42,8 @@ def semantics_hash(views: Iterable[View], contract: str, dedupe_window: int) -> 
         "packing": FORMAT,
         "code": SEMANTIC_VERSION,
     }
+    return _hash(meaning)
+
+
+def _hash(meaning: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:16]

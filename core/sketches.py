@@ -19,6 +19,7 @@ from datasketches import (
 )
 
 from core.measures import Measure, Partial, Slot
+from core.sketch_equality import same_counts, same_ranks, same_registers
 
 _STANDARD_DEVIATIONS = 3
 
@@ -44,6 +45,17 @@ class _Sketch(Measure):
 
     def lift(self, value: Any) -> Partial:
         return self.zero if value is None else (self._of_one(value),)
+
+    def same(self, expected: Partial, found: Partial) -> bool:
+        # Spark makes NULL or a sketch of nothing where no event has a value, and Python makes no sketch
+        return expected == found or self._alike(expected[0] or self._empty(), found[0] or self._empty())
+
+    @abstractmethod
+    def _alike(self, expected: bytes, found: bytes) -> bool:
+        """Whether two sketches may be of the same values."""
+
+    @abstractmethod
+    def _empty(self) -> bytes: ...
 
     @abstractmethod
     def _union(self, blobs: Sequence[bytes]) -> bytes: ...
@@ -98,6 +110,15 @@ class Uniques(_Sketch):
             "upper": union.get_upper_bound(_STANDARD_DEVIATIONS),
         }
 
+    def figure(self, partial: Partial) -> float:
+        return float(self.present(partial)["estimate"])
+
+    def _empty(self) -> bytes:
+        return bytes(hll_sketch(self.lg_k, tgt_hll_type.HLL_8).serialize_compact())
+
+    def _alike(self, expected: bytes, found: bytes) -> bool:
+        return same_registers(self._union((expected,)), self._union((found,)), self.lg_k)
+
 
 @dataclass(frozen=True)
 class Quantiles(_Sketch):
@@ -149,6 +170,16 @@ class Quantiles(_Sketch):
             "quantiles": [self._quantile(sketch, rank, error) for rank in self.ranks],
         }
 
+    def figure(self, partial: Partial) -> int:
+        return int(kll_doubles_sketch.deserialize(partial[0]).n) if partial[0] else 0
+
+    def _empty(self) -> bytes:
+        return bytes(kll_doubles_sketch(self.k).serialize())
+
+    def _alike(self, expected: bytes, found: bytes) -> bool:
+        left, right = (kll_doubles_sketch.deserialize(blob) for blob in (expected, found))
+        return same_ranks(left, right, self.ranks)
+
     def _quantile(self, sketch: kll_doubles_sketch, rank: float, error: float) -> dict[str, float]:
         value, low, high = (
             sketch.get_quantile(place, True)
@@ -194,6 +225,16 @@ class Top(_Sketch):
         for blob in blobs:
             sketch.merge(frequent_strings_sketch.deserialize(blob))
         return bytes(sketch.serialize())
+
+    def figure(self, partial: Partial) -> int:
+        return int(frequent_strings_sketch.deserialize(partial[0]).total_weight) if partial[0] else 0
+
+    def _empty(self) -> bytes:
+        return bytes(frequent_strings_sketch(self.lg_size).serialize())
+
+    def _alike(self, expected: bytes, found: bytes) -> bool:
+        read = frequent_strings_sketch.deserialize
+        return same_counts(read(expected), read(found), 3 << self.lg_size >> 2)
 
     def present(self, partial: Partial) -> list[dict[str, Any]]:
         if not partial[0]:

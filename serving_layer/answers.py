@@ -41,8 +41,9 @@ class Evidence:
         speed = self.speed or SpeedReading()
         progress = speed.progress and replace(speed.progress, floor=max(speed.floor, speed.progress.floor))
         return doubts(
-            self.snapshot.manifest, self.semantics, speed.generation, progress, speed.lease, speed.stamps
-        )
+            self.snapshot.manifest, self.semantics, speed.generation, progress, speed.lease, speed.stamps,
+            condemned=speed.condemned,
+        )  # fmt: skip
 
     @property
     def as_of(self) -> float | None:
@@ -85,6 +86,8 @@ def _manifest(manifest: Manifest) -> dict[str, Any]:
         "boundary": manifest.boundary,
         "offsets": offsets_to(manifest.offsets),
         "created_at": manifest.created_at,
+        "mode": manifest.mode,
+        **({"vouched": manifest.vouched} if manifest.vouched else {}),
         **({"losses": manifest.losses} if manifest.losses else {}),
     }
 

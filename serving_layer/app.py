@@ -16,7 +16,8 @@ from starlette.responses import Response
 
 from conf.settings import Settings, get_settings
 from core.logs import get_logger
-from serving_layer import events, health, pages, views
+from serving_layer import events, handoffs, health, pages, versions, views
+from serving_layer.heads import Heads, with_head
 from serving_layer.metrics import Measured
 from serving_layer.openapi import describe
 from serving_layer.ports import IndexBroken
@@ -34,7 +35,8 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         description="Views defined once, recomputed by Spark, kept fresh in Redis, merged exactly here.",
     )  # fmt: skip
     app.state.services, app.state.settings = services, settings
-    for router in (views.router, health.router, events.router, pages.router):
+    routers = (views, handoffs, health, versions, events, pages)
+    for router in (each.router for each in routers):
         app.include_router(router)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(IndexBroken, _index_broken)
@@ -42,6 +44,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _bug)
     app.add_middleware(Measured, metrics=services.metrics)
+    app.add_middleware(Heads)
     describe(app, services.application)
     return app
 
@@ -86,7 +89,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "http-error")
     detail = f"{request.method} {request.url.path}: {error.detail}; GET / lists what there is"
     return problem_response(
-        Problem(kind, detail, headers=error.headers), request.url.path, status=error.status_code
+        Problem(kind, detail, headers=with_head(error.headers)), request.url.path, status=error.status_code
     )
 
 

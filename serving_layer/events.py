@@ -1,7 +1,6 @@
 """The events API: a user's own events, checked by the contract and written to the log."""
 
 import asyncio
-import hmac
 from collections.abc import Sequence
 
 from fastapi import APIRouter
@@ -9,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.application import BoundSource
-from core.errors import UnknownName
+from serving_layer.admission import admit, bound_source, whole_body
 from serving_layer.bodies import MAX_BYTES, Accepted, read_events
 from serving_layer.openapi import EVENTS
 from serving_layer.ports import EventLog, LogRefuses, LogSilent, Position
@@ -29,9 +28,9 @@ router = APIRouter(prefix="/v1", tags=["events"])
 async def send_events(request: Request) -> Response:
     """One event, or an array of at most 1,000. 202 once every replica in sync has all of them."""
     services: Services = request.app.state.services
-    _admit(request, services.admin_key)
-    bound = _bound(services, request.path_params["source"])
-    body = await _body(request)
+    admit(request, services.admin_key)
+    bound = bound_source(services, request.path_params["source"])
+    body = await whole_body(request, MAX_BYTES)
     events, positions = await asyncio.to_thread(_accept, body, bound, services.log)
     services.metrics.events.labels(bound.source.name).inc(len(events))
     return Json(
@@ -45,39 +44,6 @@ async def send_events(request: Request) -> Response:
         },
         202,
     )
-
-
-def _admit(request: Request, key: str) -> None:
-    given = request.headers.get("X-Admin-Key", "")
-    if not hmac.compare_digest(given.encode("utf-8", "surrogateescape"), key.encode()):
-        detail = "the header X-Admin-Key is " + ("not the admin key" if given else "missing")
-        raise Problem(
-            "admin-key-needed",
-            f"{detail}; its file is LAMBDA_ADMIN_KEY_FILE, or secrets/admin.key in the data folder",
-            headers={"WWW-Authenticate": "X-Admin-Key"}, field="X-Admin-Key", value=None,
-            allowed="the admin key",
-        )  # fmt: skip
-
-
-def _bound(services: Services, name: str) -> BoundSource:
-    try:
-        return services.application.source(name)
-    except UnknownName as error:
-        raise Problem(
-            "unknown-source", str(error), field="source", value=name, allowed=error.known
-        ) from error
-
-
-async def _body(request: Request) -> bytes:
-    """The whole body; given up as soon as it is too large, whatever its header says."""
-    found = bytearray()
-    async for chunk in request.stream():
-        found += chunk
-        if len(found) > MAX_BYTES:
-            raise Problem.of_field(
-                "too-large", "body", f"over {MAX_BYTES} bytes", f"at most {MAX_BYTES} bytes"
-            )
-    return bytes(found)
 
 
 def _accept(body: bytes, bound: BoundSource, log: EventLog) -> tuple[Sequence[Accepted], Sequence[Position]]:

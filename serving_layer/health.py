@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving_layer.openapi import METRICS, READY, STATUS
+from serving_layer.openapi import LIVE, METRICS, READY, STATUS
 from serving_layer.rendering import Json
 from serving_layer.services import Services
 
@@ -23,7 +23,7 @@ async def status(request: Request) -> Response:
     return Json(await _status(request.app.state.services))
 
 
-@router.get("/healthz", summary="Is this process alive", response_class=Json)
+@router.get("/healthz", summary="Is this process alive", response_class=Json, openapi_extra=LIVE)
 async def live() -> Response:
     """Says yes as long as it can."""
     return Json({"alive": True})
@@ -61,6 +61,7 @@ def _note(services: Services, report: dict[str, Any]) -> None:
     shown.age.labels(source).set(_number(speed.get("lag_seconds")))
     shown.complete.labels(source).set(speed.get("lag_seconds") is not None)
     shown.version.labels(source).set(_number(batch.get("version")))
+    shown.alarms.labels(source).set((report["handoff"] or {"alarms": 0})["alarms"])
     shown.boundary.labels(source).set(_number(batch.get("boundary")))
 
 

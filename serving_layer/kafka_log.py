@@ -5,14 +5,15 @@ Clients are made when they are first needed, and again after a failure: the API 
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, OffsetSpec
 from kafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
-from core.errors import SourceUnusable
+from core.errors import ForeignLog, SourceUnusable
+from core.handoff import check_same_log
 from core.topics import refuse_compacted
 from serving_layer.ports import EventLog, LogRefuses, LogSilent, Position
 
@@ -20,14 +21,23 @@ __all__ = ["KafkaEventLog"]
 
 SECONDS = 10.0
 _MAX_RECORD = 2 << 20  # the contract takes 1 MiB, to which Kafka adds key and headers
-_CHECK_AGAIN = 60.0  # seconds until a topic's settings are looked at again
+_CHECK_AGAIN = 5.0  # seconds until it is looked again which log it is, and how it is kept
 
 
 class KafkaEventLog(EventLog):
-    """`options` are arguments of kafka-python's clients. Safe to call from several threads."""
+    """`options` are arguments of kafka-python's clients. Safe to call from several threads.
 
-    def __init__(self, options: Mapping[str, Any], seconds: float = SECONDS) -> None:
-        self._options, self._seconds = dict(options), seconds
+    `known` gives cluster id and topic id of the log that the platform reads under a topic's name, None before
+    any process looked at it: another one takes no events, for nobody would count them.
+    """
+
+    def __init__(
+        self,
+        options: Mapping[str, Any],
+        seconds: float = SECONDS,
+        known: Callable[[str], tuple[str, str] | None] = lambda topic: None,
+    ) -> None:
+        self._options, self._seconds, self._known = dict(options), seconds, known
         self._producer: KafkaProducer | None = None
         self._admin: KafkaAdminClient | None = None
         self._checked: dict[str, float] = {}
@@ -61,12 +71,12 @@ class KafkaEventLog(EventLog):
         self._forget_admin()
 
     def _check(self, topic: str) -> None:
-        """Refuse a topic that is absent or compacted; what was found holds for a minute."""
+        """Refuse a topic that is absent, compacted or another log; what was found holds for some seconds."""
         now = time.monotonic()
         if now - self._checked.get(topic, -_CHECK_AGAIN) < _CHECK_AGAIN:
             return
         with self._asking:
-            self._partitions(topic)
+            self._refuse_foreign(topic, self._describe(topic)["topic_id"])
             resource = ConfigResource(ConfigResourceType.TOPIC, topic)
             found = self._ask(lambda admin: admin.describe_configs([resource], config_filter="all"))
         try:
@@ -75,13 +85,26 @@ class KafkaEventLog(EventLog):
             raise LogRefuses(str(error)) from error
         self._checked[topic] = now
 
+    def _refuse_foreign(self, topic: str, topic_id: object) -> None:
+        known = self._known(topic)
+        if known is None:
+            return
+        cluster = self._ask(lambda admin: admin.describe_cluster())["cluster_id"]
+        try:
+            check_same_log(known, (str(cluster), str(topic_id)), topic)
+        except ForeignLog as error:
+            raise LogRefuses(str(error)) from error
+
     def _partitions(self, topic: str) -> list[int]:
-        described = self._ask(lambda admin: admin.describe_topics([topic]))[0]
+        return [partition["partition_index"] for partition in self._describe(topic)["partitions"]]
+
+    def _describe(self, topic: str) -> dict[str, Any]:
+        described: dict[str, Any] = self._ask(lambda admin: admin.describe_topics([topic]))[0]
         if described["error_code"] == UnknownTopicOrPartitionError.errno:
             raise LogRefuses(f"there is no topic {topic!r}: make it, or run `make up`, which does")
         if described["error_code"]:
             raise LogSilent(f"topic {topic!r} cannot be described now: error {described['error_code']}")
-        return [partition["partition_index"] for partition in described["partitions"]]
+        return described
 
     def _ask(self, question: Any) -> Any:
         try:

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["Measured", "Metrics"]
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
@@ -33,6 +34,9 @@ class Metrics:
         self.age = self._gauge("lambda_as_of_age_seconds", "Age of what answers are as of.", "source")
         self.complete = self._gauge("lambda_complete", "1 while the speed state is vouched for.", "source")
         self.version = self._gauge("lambda_version", "Published version in use.", "source")
+        self.alarms = self._gauge(
+            "lambda_handoff_alarms", "Publishes that found the speed state unlike the log.", "source"
+        )
         self.boundary = self._gauge("lambda_boundary", "Boundary in use, a cut's number.", "source")
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
@@ -69,5 +73,7 @@ class Measured:
             await self._app(scope, receive, watch)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            self._metrics.requests.labels(scope["method"], route, status).inc()
+            # a label's values are kept for ever, and a method can be any word
+            method = scope["method"] if scope["method"] in _METHODS else "other"
+            self._metrics.requests.labels(method, route, status).inc()
             self._metrics.seconds.labels(route).observe(time.perf_counter() - began)

@@ -8,7 +8,8 @@ from serving_layer.problems import Problem
 
 __all__ = ["EARLIEST", "LATEST", "parse_moment", "text_of"]
 
-EARLIEST, LATEST = -2_208_988_800, 7_258_118_400  # 1900-01-01 and 2200-01-01
+# the years 1 to 9999: a contract can widen its times to these, and an open range must hold all there is
+EARLIEST, LATEST = -62_135_596_800, 253_402_300_800
 ALLOWED = "ISO 8601 with a zone (2015-09-12T06:00:00Z), a date (2015-09-12), or milliseconds since 1970"
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _MILLIS = re.compile(r"-?[0-9]{1,17}")
@@ -16,8 +17,8 @@ _LOST_PLUS = re.compile(r" ([0-9]{2}:?[0-9]{2})$")  # a plus sign that a URL did
 
 
 def text_of(seconds: int) -> str:
-    """A moment as answers show it."""
-    return format_instant(seconds * 1_000_000)
+    """A moment as answers show it; the end of year 9999 is the one that needs a fifth digit."""
+    return format_instant(seconds * 1_000_000) if seconds < LATEST else "+10000-01-01T00:00:00Z"
 
 
 def parse_moment(field: str, text: str, width: int) -> int:

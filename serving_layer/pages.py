@@ -17,7 +17,16 @@ from serving_layer.services import Services
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
-_PLACES = ("/v1/views", "/v1/status", "/docs", "/openapi.json", "/metrics", "/readyz", "/problems")
+_PLACES = (
+    "/v1/views",
+    "/v1/status",
+    "/v1/versions",
+    "/docs",
+    "/openapi.json",
+    "/metrics",
+    "/readyz",
+    "/problems",
+)
 _HINTS = {"from": "from: 2015-09-12", "to": "to: 2015-09-13", "every": "every: hour"}
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"

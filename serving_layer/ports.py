@@ -84,6 +84,8 @@ class SpeedReading:
 
     `floor` is read after the fields: whatever lies at or beyond it was there. `stamps` are the micro-batches
     that the shards read say they hold. `buckets` is None where there is nothing that could be read.
+    `successor` is the generation that is rebuilt beside this one, and how far it has come. `condemned` says
+    what a publish found wrong.
     """
 
     generation: Generation | None = None
@@ -93,6 +95,8 @@ class SpeedReading:
     floor: int = 0
     buckets: Sequence[Bucketed] | None = None
     fields: int = 0
+    successor: tuple[str, Progress | None] | None = None
+    condemned: str | None = None
 
 
 class SpeedStore(ABC):
@@ -114,7 +118,7 @@ class SpeedStore(ABC):
 
     @abstractmethod
     async def state(self) -> SpeedReading:
-        """Generation, progress and lease alone. Raises `SpeedSilent`, soon."""
+        """Generation, progress, lease and successor alone. Raises `SpeedSilent`, soon."""
 
 
 @dataclass(frozen=True)

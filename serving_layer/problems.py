@@ -18,6 +18,18 @@ MEDIA_TYPE = "application/problem+json"
 
 KINDS: dict[str, tuple[int, str, str]] = {
     "unknown-view": (404, "There is no such view", "GET /v1/views lists what there is."),
+    "unknown-handoff": (
+        404,
+        "No publish of that version was checked",
+        "GET /v1/handoffs lists the newest checks.",
+    ),
+    "unknown-version": (404, "There is no such version", "The problem names those that are retained."),
+    "version-refused": (
+        409,
+        "Readers cannot be moved to that version",
+        "The problem says why, and names the versions that are retained.",
+    ),
+    "bad-version": (400, "The body names no version", "The problem says what is allowed."),
     "unknown-source": (404, "There is no such source", "The problem names the sources there are."),
     "unknown-parameter": (400, "There is no such parameter", "The problem names the parameters there are."),
     "repeated-parameter": (400, "A parameter is given twice", "Give each parameter once."),

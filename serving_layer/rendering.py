@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from starlette.responses import Response
+from starlette.responses import JSONResponse
 
 from core.instants import format_instant
 
@@ -19,10 +19,8 @@ __all__ = ["Json", "iso", "to_json"]
 _LONG = 1 << 63
 
 
-class Json(Response):
+class Json(JSONResponse):
     """A response whose content is rendered by `to_json`."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         return to_json(content)

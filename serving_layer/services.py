@@ -59,7 +59,8 @@ def build(settings: Settings, logger: Logger | None = None) -> Services:
     logger = logger or get_logger("api")
     application = Application.load(settings.application, settings.contracts_dir)
     pipe = Pipe(Address.of(settings.redis_address, redis_options(settings)), logger)
-    log, desks, statuses, watches = KafkaEventLog(kafka_options(settings)), {}, {}, []
+    log = KafkaEventLog(kafka_options(settings), known=_known_logs(settings, application))
+    desks, statuses, watches = {}, {}, []
     for name, bound in application.sources.items():
         semantics, folders = bound.semantics(settings.dedupe_window), Folders(settings.data_dir, name)
         watch = Watch(folders, semantics, logger.bind(source=name))
@@ -68,3 +69,12 @@ def build(settings: Settings, logger: Logger | None = None) -> Services:
         statuses[name] = Status(desks[name], folders, log, time.time)
         watches.append(watch)
     return Services(application, desks, statuses, log, admin_key(settings), pipe=pipe, watches=tuple(watches))
+
+
+def _known_logs(settings: Settings, application: Application) -> Callable[[str], tuple[str, str] | None]:
+    """Which log the other processes read under a topic's name."""
+    losses = {
+        bound.source.topic: Folders(settings.data_dir, name).losses()
+        for name, bound in application.sources.items()
+    }
+    return lambda topic: losses[topic].known() if topic in losses else None

@@ -2,18 +2,20 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 
 from core.cuts import Cut
 from core.errors import LambdaError
 from core.folders import Folders
 from core.logs import Logger
-from core.manifest import Pointer
+from core.manifest import Manifest, Pointer
 from serving_layer.index import LmdbIndex
 from serving_layer.ports import IndexBroken, Snapshot, Versions
 
 __all__ = ["Watch"]
 
 POLL = 0.2
+_LOOKED_BACK = 100  # pointer entries; versions older than that are hardly retained
 
 
 class Watch(Versions):
@@ -21,12 +23,16 @@ class Watch(Versions):
 
     A version whose index cannot be opened is tried again at each poll. Until it opens, the version before it
     stays in use, which is as right as ever; without one, questions are refused.
+
+    Where other definitions were promoted over those of this process, the last version of these stays in use:
+    it is as complete as the speed state lets it be, and nobody has to restart at one moment.
     """
 
     def __init__(self, folders: Folders, semantics: str, log: Logger) -> None:
         self._folders, self._semantics, self._log = folders, semantics, log
         self._publications = folders.publications()
         self._snapshot: Snapshot | None = None
+        self._known = 0
         # text, not the error: its traceback would keep the files open that failed
         self._trouble: str | None = None
         self._registry, self._cuts = folders.cuts(), list[Cut]()
@@ -84,20 +90,42 @@ class Watch(Versions):
             self._log.warning("cuts_unreadable", reason=str(error))
 
     def _swap(self) -> None:
-        known = self._snapshot.pointer.number if self._snapshot and self._snapshot.pointer else 0
         # a listing of the folder at each poll would grow with its age
-        newest = (self._publications.pointers.following(known) or [known])[-1]
-        if self._snapshot is None or newest != known:
+        newest = (self._publications.pointers.following(self._known) or [self._known])[-1]
+        if self._snapshot is None or newest != self._known:
             self._snapshot = self._open(self._publications.pointer(newest)) if newest else Snapshot()
+            self._known = newest
             self._log.info("version_in_use", pointer=newest, boundary=self._snapshot.boundary)
         self._trouble = None
 
     def _open(self, pointer: Pointer) -> Snapshot:
         manifest = self._publications.manifest(pointer.version)
-        if manifest.semantics != self._semantics:
-            note = f"version {manifest.version} was made by other definitions: its next publish will be used"
-            return Snapshot(pointer, notes=(note,))
+        if manifest.semantics == self._semantics:
+            return self._of(pointer, manifest)
+        if self._semantics in manifest.superseded:
+            return self._replaced(pointer, manifest)
+        note = f"version {manifest.version} was made by other definitions: its next publish will be used"
+        return Snapshot(pointer, notes=(note,))
+
+    def _of(self, pointer: Pointer, manifest: Manifest) -> Snapshot:
         return Snapshot(pointer, manifest, LmdbIndex(self._folders.index(manifest.version), manifest))
+
+    def _replaced(self, pointer: Pointer, newer: Manifest) -> Snapshot:
+        """The last version of these definitions; without a batch part once its files are gone."""
+        note = f"version {newer.version} took the place of these definitions: restart with the promoted ones"
+        if self._snapshot and self._snapshot.manifest:
+            return replace(self._snapshot, notes=(note,))
+        found = self._last_of_these(pointer.number)
+        return replace(self._of(*found), notes=(note,)) if found else Snapshot(pointer, notes=(note,))
+
+    def _last_of_these(self, before: int) -> tuple[Pointer, Manifest] | None:
+        for number in range(before - 1, max(0, before - _LOOKED_BACK), -1):
+            pointer = self._publications.pointer(number)
+            manifest = self._publications.manifest(pointer.version)
+            if manifest.semantics == self._semantics:
+                there = self._folders.index(manifest.version).is_dir()
+                return (pointer, manifest) if there else None
+        return None
 
     def _fail(self, reason: str) -> None:
         if reason != self._trouble:

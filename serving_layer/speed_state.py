@@ -2,7 +2,8 @@
 
 The order of the commands is what makes an answer right while the job writes:
 
-    lease, progress         first: whatever they vouch for is in the fields that are read after them
+    condemned, lease, progress
+                            first: whatever they vouch for is in the fields that are read after them
     containers, touched, fields
     stamp, current          last: no segment at or beyond the stamp's floor was dropped before the fields were
                             read, and a generation that is current now was so all the time
@@ -44,8 +45,14 @@ class RedisSpeedStore(SpeedStore):
         generation = await self._current()
         if generation is None:
             return SpeedReading()
-        lease, progress = await self._pipe.execute(self._vouchers(generation))
-        return _reading(generation, lease, progress)
+        following: Command = ("GET", self._layout.following())
+        *vouchers, name = await self._pipe.execute([*self._vouchers(generation), following])
+        reading = _reading(generation, *vouchers)
+        return reading if name is None else replace(reading, successor=await self._successor(name.decode()))
+
+    async def _successor(self, generation: str) -> tuple[str, Progress | None]:
+        (progress,) = await self._pipe.execute([("GET", self._layout.of(generation, "progress"))])
+        return generation, Progress.from_json(orjson.loads(progress)) if progress else None
 
     async def read(
         self,
@@ -73,7 +80,7 @@ class RedisSpeedStore(SpeedStore):
         """None if what we remember no longer holds: then it was forgotten, and the next try reads it anew."""
         chosen = wanted.within(self._containers.get(wanted.view.name, frozenset()))
         one = KeyReading(self._layout, generation, wanted, chosen, self._closed, self._newest)
-        lease, progress, registry, *fields, stamp, current = await self._pipe.execute(
+        condemned, lease, progress, registry, *fields, stamp, current = await self._pipe.execute(
             [*self._vouchers(generation), self._registry(generation, wanted), *one.commands(),
              ("HMGET", self._layout.stamp(generation.id, one.shard), "batch", "floor"),
              ("GET", self._layout.current())]
@@ -81,7 +88,7 @@ class RedisSpeedStore(SpeedStore):
         if current is None or current.decode() != generation.id:
             self._forget()
             return None
-        reading = _reading(generation, lease, progress, stamp)
+        reading = _reading(generation, condemned, lease, progress, stamp)
         if not self._remembered(wanted, registry, reading.progress, chosen):
             return None
         buckets = one.settle(fields, closed_segments(self._cuts(), reading.progress))
@@ -97,10 +104,12 @@ class RedisSpeedStore(SpeedStore):
         return same
 
     def _vouchers(self, generation: Generation) -> list[Command]:
-        return [("GET", self._layout.of(generation.id, what)) for what in ("lease", "progress")]
+        return [("GET", self._layout.of(generation.id, what)) for what in ("condemned", "lease", "progress")]
 
     def _registry(self, generation: Generation, wanted: Wanted) -> Command:
-        return ("SMEMBERS", self._layout.containers(generation.id, wanted.view.name))
+        """The containers that hold a segment from the boundary on, or did a moment ago."""
+        name = self._layout.containers(generation.id, wanted.view.name)
+        return ("ZRANGEBYSCORE", name, wanted.boundary, "+inf")
 
     async def _current(self) -> Generation | None:
         (name,) = await self._pipe.execute([("GET", self._layout.current())])
@@ -124,7 +133,11 @@ def _generation(meta: Mapping[str, Any]) -> Generation:
 
 
 def _reading(
-    generation: Generation, lease: bytes | None, progress: bytes | None, stamp: Sequence[bytes | None] = ()
+    generation: Generation,
+    condemned: bytes | None,
+    lease: bytes | None,
+    progress: bytes | None,
+    stamp: Sequence[bytes | None] = (),
 ) -> SpeedReading:
     consumed = Progress.from_json(orjson.loads(progress)) if progress else None
     batch, floor = (None if value is None else int(value) for value in stamp or (None, None))
@@ -134,4 +147,5 @@ def _reading(
         lease=Lease(**orjson.loads(lease)) if lease else None,
         stamps=(batch,) if stamp else (),
         floor=max(floor or 0, consumed.floor if consumed else 0),
+        condemned=condemned.decode() if condemned else None,
     )

@@ -13,6 +13,8 @@ from typing import Any
 from core.cuts import CutRegistry, Offsets, offsets_to
 from core.errors import LambdaError
 from core.folders import Folders
+from core.handoff import Progress
+from core.handoffs import Handoffs, summary
 from serving_layer.archive_position import archived
 from serving_layer.asking import Desk
 from serving_layer.ports import (
@@ -38,6 +40,7 @@ class _Slow:
     ends: Mapping[int, int] | None = None
     archive: Mapping[int, int] | None = None
     cuts: int | None = None
+    handoff: Mapping[str, Any] | None = None
     reasons: tuple[str, ...] = ("where the log ends is not known yet: Kafka was asked",)
     at: float = 0.0
 
@@ -48,8 +51,14 @@ class Status:
     def __init__(self, desk: Desk, folders: Folders, log: EventLog, clock: Callable[[], float]) -> None:
         self._desk, self._folders, self._log, self._clock = desk, folders, log, clock
         self._cuts: CutRegistry = folders.cuts()
+        self._handoffs = folders.handoffs()
         self._slow = _Slow()
         self._asking: asyncio.Task[None] | None = None
+
+    @property
+    def handoffs(self) -> Handoffs:
+        """The checks of this source."""
+        return self._handoffs
 
     async def report(self) -> dict[str, Any]:
         """One source, ready to be rendered; `reasons` say what could not be found out."""
@@ -70,6 +79,7 @@ class Status:
             "archive": _stand(slow.ends, slow.archive),
             "batch": self._batch(snapshot),
             "speed": self._speed_report(speed),
+            "handoff": summary(slow.handoff) if slow.handoff else None,
             "reasons": reasons,
         }
 
@@ -95,11 +105,12 @@ class Status:
                 ends,
                 archived(self._folders.master),
                 self._cuts.latest().number,
+                self._handoffs.newest(),
                 tuple(reasons),
                 self._clock(),
             )
         except (LambdaError, OSError, ValueError, KeyError) as error:
-            return _Slow(ends, None, None, (*reasons, str(error)), self._clock())
+            return _Slow(ends, None, None, None, (*reasons, str(error)), self._clock())
 
     async def _speed(self) -> tuple[SpeedReading, str | None]:
         try:
@@ -120,6 +131,9 @@ class Status:
         seconds = self._clock() - datetime.fromisoformat(manifest.created_at).timestamp()
         return {
             "version": manifest.version,
+            "mode": manifest.mode,
+            "origin": manifest.origin,
+            "vouched": manifest.vouched,
             "pointer": pointer.number,
             "kind": pointer.kind,
             "boundary": manifest.boundary,
@@ -144,11 +158,21 @@ class Status:
             "cuts": progress.cuts if progress else None,
             "floor": progress.floor if progress else None,
             "lost": progress.lost if progress else None,
+            "condemned": speed.condemned,
             **_stand(self._slow.ends, progress.end if progress else None),
             "as_of": iso(lease.as_of) if lease else None,
             "lag_seconds": round(self._clock() - lease.as_of, 2) if lease else None,
             "lease_age_seconds": round(self._clock() - lease.at, 2) if lease else None,
+            "trouble": lease.trouble if lease else None,
+            "rebuild": self._rebuild(speed.successor),
         }
+
+    def _rebuild(self, successor: tuple[str, Progress | None] | None) -> dict[str, Any] | None:
+        """How far the generation has come that is to take the place of the one that answers."""
+        if successor is None:
+            return None
+        generation, progress = successor
+        return {"generation": generation, **_stand(self._slow.ends, progress.end if progress else None)}
 
 
 def behind(ends: Offsets | None, end: Offsets | None) -> int | None:

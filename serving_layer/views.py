@@ -5,6 +5,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.errors import UnknownName
+from core.faults import reach
 from serving_layer.answers import compose
 from serving_layer.catalogue import describe_all
 from serving_layer.openapi import ASK, LIST
@@ -36,6 +37,8 @@ async def ask_view(request: Request) -> Response:
         raise Problem("unknown-view", str(error), field="view", value=name, allowed=error.known) from error
     question = parse_question(bound.view(name), request.query_params.multi_items())
     desk = services.desks[bound.source.name]
-    answer = compose(question, await desk.ask(question), desk.shown)
+    evidence = await desk.ask(question)
+    reach("api.answer")
+    answer = compose(question, evidence, desk.shown)
     services.metrics.answers.labels(name, "true" if answer["complete"] else "false").inc()
     return Json(answer)

@@ -14,12 +14,14 @@ from core.columns import Column
 from core.contracts import Contract
 from core.decoded import arrow_type
 from core.decoding import Decoded
+from core.faults import reach
 from core.layout import Layout
 from core.readers import Value
 from speed_layer.clients import RedisAddress
 from speed_layer.marks import Marks
 from speed_layer.notes import Notes
 from speed_layer.plan import NOTE, SEGMENT
+from speed_layer.scripts import Fence
 
 __all__ = ["DecodeStep", "Segments"]
 
@@ -52,7 +54,7 @@ class DecodeStep:
     redis: RedisAddress
     layout: Layout
     generation: str
-    batch: int
+    fence: Fence
     shards: int
     window: int
 
@@ -116,13 +118,14 @@ class DecodeStep:
         identity = next(
             place for place, c in enumerate(self.contract.columns) if c.name == self.contract.event_id
         )
-        marks = Marks(self.redis.shared(), self.layout, self.generation, self.batch, self.shards, self.window)
+        marks = Marks(self.redis.shared(), self.layout, self.generation, self.fence, self.shards, self.window)
         found = marks.duplicates(
             [str(decoded[place].values[identity]) for place in valid],
             [segments[place] for place in valid],
             partition,
             [offsets[place] for place in valid],
         )
+        reach("speed.marks.after")
         return {valid[place] for place in found}
 
 

@@ -13,10 +13,19 @@ from redis.exceptions import TimeoutError as Unanswered
 
 from core.errors import LambdaError, StateLost
 
-__all__ = ["RedisAway", "RedisFull", "StartOver", "naming", "of_text"]
+__all__ = [
+    "RedisAway",
+    "RedisFull",
+    "SpeedJobRuns",
+    "StartOver",
+    "Superseded",
+    "TaskFailed",
+    "naming",
+    "of_text",
+]
 
-_TOLD = re.compile(r"\b(StateLost|RedisFull|RedisAway): ([^\n]*)")
-_LOST = "STATELOST"
+_TOLD = re.compile(r"\b(Superseded|StateLost|RedisFull|RedisAway): ([^\n]*)")
+_LOST, _FENCED = "STATELOST", "FENCED"
 _AWAY = (Unreachable, Unanswered, ReadOnlyError, MasterDownError, TryAgainError)
 
 
@@ -28,16 +37,37 @@ class RedisFull(LambdaError):
     """Redis has reached its maxmemory: the same micro-batch is tried again."""
 
 
+class TaskFailed(LambdaError):
+    """A task failed for no reason that we know, such as a worker process that was killed."""
+
+
 class StartOver(LambdaError):
     """This generation cannot go on; the text says why. A new one begins."""
 
 
-_BY_NAME: dict[str, type[LambdaError]] = {kind.__name__: kind for kind in (StateLost, RedisFull, RedisAway)}
+class Superseded(LambdaError):
+    """Another speed job has taken the state over: this one must not write any more."""
+
+
+class SpeedJobRuns(LambdaError):
+    """Another speed job of this source lives. Keeps the source and the generation that it writes."""
+
+    def __init__(self, source: str, generation: str) -> None:
+        super().__init__(
+            f"another speed job of {source} runs: it renews the lease of generation {generation} in Redis; "
+            "stop it, or set LAMBDA_NAMESPACE to another name for this one"
+        )
+        self.source, self.generation = source, generation
+
+
+_BY_NAME: dict[str, type[LambdaError]] = {
+    kind.__name__: kind for kind in (Superseded, StateLost, RedisFull, RedisAway)
+}
 
 
 @contextmanager
 def naming() -> Iterator[None]:
-    """Errors of Redis become `RedisAway`, `RedisFull` or `StateLost`."""
+    """Errors of Redis become `RedisAway`, `RedisFull`, `StateLost` or `Superseded`."""
     try:
         yield
     except RedisError as error:
@@ -48,6 +78,8 @@ def naming() -> Iterator[None]:
 
 
 def _kind(error: RedisError) -> type[LambdaError] | None:
+    if _FENCED in str(error):
+        return Superseded
     if _LOST in str(error):
         return StateLost
     if isinstance(error, OutOfMemoryError) or "OOM command not allowed" in str(error):

@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from core.buckets import floor
+from core.faults import reach
 from core.layout import Layout, container_width, field_name, seal, unseal
 from core.packing import Codec, fold
 from speed_layer.faults import naming
 from speed_layer.plan import ViewPlan
-from speed_layer.scripts import PUT, REPLACE, run, unpacked
+from speed_layer.scripts import NAME, PUT, REPLACE, Fence, run, unpacked
 
 __all__ = ["FieldWriter", "Partial"]
 
@@ -45,12 +46,12 @@ class _Chunk:
 
 @dataclass
 class FieldWriter:
-    """Writes the partials of micro-batch `batch` of a generation."""
+    """Writes the partials of one micro-batch of a generation, that of `fence`."""
 
     client: Redis
     layout: Layout
     generation: str
-    batch: int
+    fence: Fence
     views: Sequence[ViewPlan]
     codecs: list[Codec] = field(init=False)
 
@@ -60,14 +61,15 @@ class FieldWriter:
     def write(self, partials: Iterable[Partial]) -> tuple[int, int]:
         """How many fields there were, and how many of them were merged with older ones.
 
-        Raises `RedisAway`, `RedisFull` or `StateLost`; then any part may have been written, and all of it may
-        be tried again.
+        Raises `RedisAway`, `RedisFull`, `StateLost` or `Superseded`; then any part may have been written, and
+        all of it may be tried again.
         """
         whole = list(self._one_a_field(partials))
         chunks = list(self._chunks(whole))
         with naming():
             self._name_containers(whole)
             answers = run(self.client, PUT, [self._put(chunk) for chunk in chunks])
+            reach("speed.fields.within")
             older = [(chunk, answer) for chunk, answer in zip(chunks, answers, strict=True) if answer]
             run(self.client, REPLACE, [self._replace(chunk, answer) for chunk, answer in older])
         return len(whole), sum(len(answer) // 2 for _, answer in older)
@@ -100,28 +102,37 @@ class FieldWriter:
         yield from open_.values()
 
     def _name_containers(self, partials: Iterable[Partial]) -> None:
-        """Before the fields: readers of open ranges look here for what there is."""
+        """Before the fields: readers look here for what there is, and for the newest segment in it."""
         steps = [container_width(view.width) for view in self.views]
-        found: dict[int, set[int]] = {}
-        for partial in partials:
-            found.setdefault(partial.view, set()).add(floor(partial.bucket, steps[partial.view]))
-        pipe = self.client.pipeline(transaction=False)
-        for view, starts in found.items():
-            pipe.sadd(self.layout.containers(self.generation, self.views[view].name), *starts)
-        pipe.execute()
+        found: dict[int, dict[int, int]] = {}
+        for _, view, _, segment, bucket, _ in partials:
+            newest, container = found.setdefault(view, {}), floor(bucket, steps[view])
+            newest[container] = max(segment, newest.get(container, segment))
+        calls = [self._name(view, some) for view, newest in found.items() for some in _pieces(newest)]
+        run(self.client, NAME, calls)
+
+    def _name(self, view: int, newest: Sequence[tuple[int, int]]) -> tuple[list[Any], list[Any]]:
+        texts = (str(number).encode() for container, segment in newest for number in (segment, container))
+        keys = [
+            self.layout.of(self.generation, "writer"),
+            self.layout.containers(self.generation, self.views[view].name),
+        ]
+        return keys, [self.fence.token, unpacked(texts)]
 
     def _keys(self, chunk: _Chunk) -> list[Any]:
         return [self.layout.stamp(self.generation, chunk.shard), *chunk.hashes]
 
     def _fence(self) -> list[Any]:
-        return [self.batch - 1, self.batch, seal(self.batch, b"")]
+        return [*self.fence.arguments, seal(self.fence.batch, b"")]
 
     def _put(self, chunk: _Chunk) -> tuple[list[Any], list[Any]]:
         stamp, *hashes = self._keys(chunk)
         touched = self.layout.touched(self.generation, chunk.shard, chunk.segment)
         head = len(self.layout.shard(self.generation, chunk.shard)) + len(":f:")
         rows = (
-            item for place, name, _, packed in chunk.rows for item in (place, name, seal(self.batch, packed))
+            item
+            for place, name, _, packed in chunk.rows
+            for item in (place, name, seal(self.fence.batch, packed))
         )
         return [stamp, touched, *hashes], [*self._fence(), head, unpacked(rows)]
 
@@ -130,5 +141,11 @@ class FieldWriter:
         for at in range(0, len(answer), 2):
             place, name, view, packed = chunk.rows[answer[at]]
             held = unseal(answer[at + 1])[1]
-            items += [place, name, seal(self.batch, self._merged(view, [held, packed]))]
+            items += [place, name, seal(self.fence.batch, self._merged(view, [held, packed]))]
         return self._keys(chunk), [*self._fence(), unpacked(items)]
+
+
+def _pieces(newest: dict[int, int]) -> Iterator[list[tuple[int, int]]]:
+    """A few at a time: a script takes a limited number of values."""
+    items = list(newest.items())
+    yield from (items[at : at + _CHUNK] for at in range(0, len(items), _CHUNK))

@@ -1,7 +1,7 @@
 """Whether a generation can go on, and where a new one begins: pure functions over what was found."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from core.cuts import ZERO, Cut, Offsets
 from core.handoff import Generation, Progress, window_start
@@ -12,7 +12,10 @@ __all__ = ["Found", "Wanted", "beginning", "objection", "reading_start", "usable
 
 @dataclass(frozen=True)
 class Wanted:
-    """What this process would write: definitions, shards, log, and the boundary that readers use."""
+    """What this process would write: definitions, shards, log, and the boundary that readers use.
+
+    `origin` is where the log began when the platform first saw it.
+    """
 
     source: str
     semantics: str
@@ -20,6 +23,7 @@ class Wanted:
     window: int
     log: LogIdentity
     boundary: int
+    origin: Offsets = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ def beginning(
 ) -> tuple[Generation, Progress]:
     """A new generation that starts at the boundary, and its progress before the first micro-batch."""
     start = _cut(cuts, wanted.boundary)
+    end = reading_start(start.number, wanted.window, cuts, begins)
     meta = Generation(
         id=generation,
         source=wanted.source,
@@ -91,9 +96,9 @@ def beginning(
         shards=wanted.shards,
         cluster_id=wanted.log.cluster,
         topic_id=wanted.log.topic_id,
+        reads_from=end,
     )
-    end = reading_start(start.number, wanted.window, cuts, begins)
-    return meta, Progress(-1, end, len(cuts), start.number, _lost(start, begins))
+    return meta, Progress(-1, end, len(cuts), start.number, _lost(start, begins, wanted.origin))
 
 
 def reading_start(start_cut: int, window: int, cuts: Sequence[Cut], begins: Offsets) -> dict[int, int]:
@@ -106,11 +111,10 @@ def _cut(cuts: Sequence[Cut], number: int) -> Cut:
     return cuts[number - 1] if number else ZERO
 
 
-def _lost(start: Cut, begins: Offsets) -> str | None:
-    """A log read from its beginning has lost nothing: what was before is no part of it."""
-    gone = {
-        p: (start.offset(p), begin) for p, begin in begins.items() if start.number and begin > start.offset(p)
-    }
+def _lost(start: Cut, begins: Offsets, origin: Offsets) -> str | None:
+    """What the log dropped since the platform first saw it: what was before is no part of it."""
+    wanted = {partition: max(start.offset(partition), origin.get(partition, 0)) for partition in begins}
+    gone = {p: (wanted[p], begin) for p, begin in begins.items() if begin > wanted[p]}
     if not gone:
         return None
     return "the log dropped records before they were counted: " + ", ".join(

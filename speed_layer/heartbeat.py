@@ -7,15 +7,17 @@ from threading import Thread
 
 from core.cuts import reaches
 from core.errors import SourceUnusable, StateLost
-from core.handoff import Lease, Progress, as_of
+from core.handoff import Lease, Progress, as_of, check_same_log
 from core.logs import Logger
-from speed_layer.faults import RedisAway, RedisFull
+from speed_layer.faults import RedisAway, RedisFull, Superseded
 from speed_layer.janitor import Janitor
 from speed_layer.log import Log
 from speed_layer.micro_batches import MicroBatches
-from speed_layer.state import SpeedState
+from speed_layer.state import Server, SpeedState
 
-__all__ = ["Heartbeat", "require_stamps"]
+__all__ = ["NOEVICTION", "Heartbeat", "require_stamps"]
+
+NOEVICTION = "noeviction"
 
 _SECONDS = 1.0
 _SILENCE = 5.0  # between two lines about the same trouble
@@ -42,7 +44,7 @@ class Heartbeat:
     clock: Callable[[], float] = time.time
     failure: Exception | None = None
     _as_of: float | None = None
-    _run_id: str | None = None
+    _server: Server | None = None
     _threads: list[Thread] = field(default_factory=list)
     _closed: bool = False
 
@@ -72,19 +74,38 @@ class Heartbeat:
             self.batches.stop.wait(max(0.05, began + _SECONDS - time.monotonic()))
 
     def beat(self) -> None:
-        """One heartbeat. Raises `StateLost` or `StartOver` if this generation cannot go on."""
+        """One heartbeat. Raises `StateLost`, `StartOver` or `Superseded` if this generation cannot go on."""
         progress = self.batches.progress
         require_stamps(self.state.stamps(self.batches.generation), progress.batch)
-        self._notice_restart()
+        self._require_lead()
+        self._inspect()
         self._renew(progress)
         self.use_if_caught_up()
         self._maintain()
 
-    def _notice_restart(self) -> None:
-        run_id = self.state.run_id()
-        if self._run_id not in (None, run_id):
+    def _require_lead(self) -> None:
+        """Another job may have begun a generation without claiming this one."""
+        generation, writing = self.batches.generation.id, self.state.writing()
+        if not self.batches.leads or writing == generation:
+            return
+        if writing is None:
+            raise StateLost("Redis lost which generation is written")
+        raise Superseded(f"generation {writing} is written, and not {generation} any more")
+
+    def _inspect(self) -> None:
+        """The server may be another one, or may have been told to drop what it likes."""
+        server, former = self.state.server(), self._server
+        if former is not None and server.run_id != former.run_id:
             self.log.warning("redis_restarted", consequence="it holds all that was written: going on")
-        self._run_id = run_id
+            former = None
+        evicted = server.evicted - (former.evicted if former else 0)
+        if server.policy != NOEVICTION or (former and evicted):
+            self.state.condemn(self.batches.generation)
+            raise StateLost(
+                f"Redis may have dropped parts unseen: its maxmemory-policy is {server.policy}, and it "
+                f"evicted {evicted} keys"
+            )
+        self._server = server
 
     def _renew(self, checked: Progress) -> None:
         """Vouch for what was written when the stamps were checked; of newer micro-batches say nothing."""
@@ -93,13 +114,19 @@ class Heartbeat:
         except SourceUnusable as error:
             self.log.warning("log_unreachable", reason=str(error), consequence="as_of stands still")
         if self._as_of is not None:
-            lease = Lease(checked.batch, self._as_of, self.clock())
+            trouble = self.batches.trouble
+            note = None if trouble is None else f"nothing advances: {trouble}"
+            lease = Lease(checked.batch, self._as_of, self.clock(), note)
             self.state.renew(self.batches.generation.id, lease)
 
     def measure(self) -> float | None:
-        """The time up to which nothing acknowledged is missing; None if that is not known."""
+        """The time up to which nothing acknowledged is missing; None if that is not known.
+
+        Raises `ForeignLog` if another log stands under the name of the one that is written.
+        """
         checked_at = self.clock()  # before the ends: what comes between must not count as known
         ends = self.source.ends()
+        self._require_same_log()
         consumed = self.batches.progress.end
         behind = {p: consumed.get(p, 0) for p, end in ends.items() if end > consumed.get(p, 0)}
         oldest = self.source.times(behind)
@@ -107,9 +134,17 @@ class Heartbeat:
             return self._as_of
         return as_of(checked_at, ends, consumed, oldest)
 
+    def _require_same_log(self) -> None:
+        """After its ends were read: a log that was made anew would pass for one that is all consumed."""
+        meta = self.batches.generation
+        known = meta.cluster_id, meta.topic_id
+        check_same_log(known, (meta.cluster_id, self.source.topic_id()), meta.source)
+
     def use_if_caught_up(self) -> None:
         """Readers move to a generation once it has written what the log held when it was opened."""
         generation = self.batches.generation.id
+        if not self.batches.leads:
+            return
         if self.state.current() != generation and reaches(self.batches.progress.end, self.target):
             self.state.use(generation)
             self.log.info("generation_in_use", reason="it has caught up")
@@ -126,5 +161,5 @@ class Heartbeat:
         generation = self.batches.generation
         self.janitor.drop_segments(generation, self.batches.progress.floor)
         self.janitor.drop_marks(generation, self.window, self.batches.segment())
-        if self.state.current() == generation.id:
-            self.janitor.drop_generations(generation.id)
+        if self.batches.leads and self.state.current() == generation.id:
+            self.janitor.drop_generations()

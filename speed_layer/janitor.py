@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from core.faults import reach
 from core.handoff import Generation
 from core.logs import Logger
 from speed_layer.faults import naming
@@ -24,16 +25,20 @@ class Janitor:
         self.state, self.checkpoints, self.log = state, checkpoints, log
         self._dropped: dict[str, int] = {}
         self._unmarked: dict[str, int] = {}
-        self._alone: str | None = None
+        self._alone: set[str | None] | None = None
 
     def drop_segments(self, generation: Generation, floor: int) -> None:
         """Delete the fields of segments below `floor`. It must be in progress and stamps before."""
         first = self._dropped.get(generation.id, generation.start_cut)
+        if first < floor:
+            reach("speed.expiry.before")
         for segment in range(first, floor):
             for shard in range(generation.shards):
                 self._drop(generation, shard, segment, floor)
+                reach("speed.expiry.within")
             self._dropped[generation.id] = segment + 1
         if first < floor:
+            self._drop_containers(generation, floor)
             self.log.info("segments_dropped", below=floor)
 
     def _drop(self, generation: Generation, shard: int, segment: int, floor: int) -> None:
@@ -44,6 +49,22 @@ class Janitor:
             keys = [touched, *(head.encode() + name for name in names)]
             with naming():
                 run(client, DROP, [(keys, [floor, len(head)])])
+
+    def _drop_containers(self, generation: Generation, floor: int) -> None:
+        """Forget the containers in which nothing is left.
+
+        A reader whose boundary lies at or beyond the floor misses nothing, and any other one reads the floor
+        after the containers.
+        """
+        names = self._containers(generation.id)
+        with naming():
+            for name in names:
+                self.state.client.zremrangebyscore(name, "-inf", f"({floor}")
+
+    def _containers(self, generation: str) -> list[bytes]:
+        pattern = self.state.layout.containers(generation, "*")
+        with naming():
+            return list(self.state.client.scan_iter(pattern, count=_KEYS))
 
     def _some(self, touched: str) -> list[bytes]:
         with naming():
@@ -60,21 +81,28 @@ class Janitor:
             self._unlink(keys)
         self._unmarked[generation.id] = max(first, needed)
 
-    def drop_generations(self, used: str) -> None:
-        """Delete every generation that is neither read nor written; once for each `used`."""
-        if self._alone == used:
+    def drop_generations(self) -> None:
+        """Delete every generation that is neither read nor written nor rebuilt; once while those stay."""
+        kept = self.state.kept()
+        if self._alone == kept:
             return
-        kept = {self.state.current(), self.state.writing()}
         for generation in self.state.generations():
-            if generation not in kept:
-                self._drop_generation(generation)
-        for folder in self.checkpoints.iterdir() if self.checkpoints.is_dir() else ():
-            if folder.name not in kept:
+            self._drop_unless_kept(generation)
+        for folder in list(self.checkpoints.iterdir()) if self.checkpoints.is_dir() else ():
+            if folder.name not in self.state.kept():
                 shutil.rmtree(folder, ignore_errors=True)
-        self._alone = used
+        self._alone = kept
+
+    def _drop_unless_kept(self, generation: str) -> None:
+        """Asked for each: one that was there before the question is announced by now, or never will be."""
+        if generation not in self.state.kept():
+            self._drop_generation(generation)
 
     def _drop_generation(self, generation: str) -> None:
         shards = self.state.layout.shard(generation, 0).rpartition(".")[0] + ".*"
+        # whoever still writes is refused from here on, and leaves nothing behind
+        self._unlink([self.state.layout.of(generation, "writer")])
+        self._unlink_all(shards + "}:stamp")
         self._unlink_all(shards)
         # what says that there is a generation goes last
         meta = self.state.layout.of(generation, "meta")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from threading import Lock
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
@@ -27,6 +28,10 @@ class Log:
         """Which log stands under the topic's name; raises `SourceUnusable` for one that cannot be a log."""
         raise NotImplementedError
 
+    def topic_id(self) -> str:
+        """The id of the log under the topic's name, asked each second."""
+        raise NotImplementedError
+
     def begins(self) -> dict[int, int]:
         """The first offset that is still there, by partition."""
         raise NotImplementedError
@@ -43,12 +48,14 @@ class Log:
 class KafkaLog(Log):
     """One topic, by kafka-python. Every method raises `SourceUnusable` if Kafka or the topic is not there.
 
-    Not for several threads at once.
+    Several threads may ask; they wait for one another.
     """
 
     def __init__(self, settings: Settings, topic: str) -> None:
         self._settings, self.topic = settings, topic
         self._consumer: KafkaConsumer | None = None
+        self._admin: KafkaAdminClient | None = None
+        self._turn = Lock()
 
     def identity(self) -> LogIdentity:
         try:
@@ -65,7 +72,8 @@ class KafkaLog(Log):
     def times(self, offsets: Offsets) -> dict[int, float]:
         wanted = {TopicPartition(self.topic, p): offset for p, offset in offsets.items()}
         try:
-            return self._first_times(wanted) if wanted else {}
+            with self._turn:
+                return self._first_times(wanted) if wanted else {}
         except KafkaError as error:
             raise self._unusable(error) from error
 
@@ -73,26 +81,42 @@ class KafkaLog(Log):
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None
+
+    def topic_id(self) -> str:
+        try:
+            with self._turn:
+                return str(self._described()["topic_id"])
+        except KafkaError as error:
+            raise self._unusable(error) from error
 
     def _identity(self) -> LogIdentity:
-        admin = KafkaAdminClient(**kafka_options(self._settings), bootstrap_timeout_ms=10_000)
-        try:
-            described = admin.describe_topics([self.topic])[0]
-            if described["error_code"]:
-                raise SourceUnusable(
-                    f"topic {self.topic!r} is not there; make it, or start what writes to it"
-                )
+        with self._turn:
+            described, admin = self._described(), self._administrator()
             resource = ConfigResource(ConfigResourceType.TOPIC, self.topic)
             configs = admin.describe_configs([resource], config_filter="all")["topic"][self.topic]
             refuse_compacted(self.topic, {name: config["value"] for name, config in configs.items()})
-            return LogIdentity(admin.describe_cluster()["cluster_id"], self.topic, described["topic_id"])
-        finally:
-            admin.close()
+            cluster = admin.describe_cluster()["cluster_id"]
+        return LogIdentity(str(cluster), self.topic, str(described["topic_id"]))
+
+    def _described(self) -> Mapping[str, Any]:
+        described: Mapping[str, Any] = self._administrator().describe_topics([self.topic])[0]
+        if described["error_code"]:
+            raise SourceUnusable(f"topic {self.topic!r} is not there; make it, or start what writes to it")
+        return described
+
+    def _administrator(self) -> KafkaAdminClient:
+        if self._admin is None:
+            self._admin = KafkaAdminClient(**kafka_options(self._settings), bootstrap_timeout_ms=10_000)
+        return self._admin
 
     def _by_partition(self, question: str) -> dict[int, int]:
         try:
-            places = self._places()
-            found: Mapping[Any, int] = getattr(self._client(), question)(places)
+            with self._turn:
+                places = self._places()
+                found: Mapping[Any, int] = getattr(self._client(), question)(places)
         except KafkaError as error:
             raise self._unusable(error) from error
         return {place.partition: found[place] for place in places}

@@ -13,7 +13,7 @@ from redis import Redis
 
 from core.layout import Layout, event_digest, mark_shard
 from speed_layer.faults import naming
-from speed_layer.scripts import MARK, run, unpacked
+from speed_layer.scripts import MARK, Fence, run, unpacked
 
 __all__ = ["Marks", "position"]
 
@@ -36,12 +36,12 @@ class _Chunk:
 
 @dataclass(frozen=True)
 class Marks:
-    """The marks of one generation, as micro-batch `batch` sets them."""
+    """The marks of one generation, as one micro-batch sets them, that of `fence`."""
 
     client: Redis
     layout: Layout
     generation: str
-    batch: int
+    fence: Fence
     shards: int
     window: int
 
@@ -51,7 +51,7 @@ class Marks:
         """The places in `ids` of events that are copies of an event at another position.
 
         Events are given in the order of the log, for of copies never seen the first one given counts.
-        Raises `RedisAway`, `RedisFull` or `StateLost`.
+        Raises `RedisAway`, `RedisFull`, `StateLost` or `Superseded`.
         """
         chunks = self._chunks(ids, segments, partition, offsets)
         with naming():
@@ -79,4 +79,4 @@ class Marks:
     def _call(self, chunk: _Chunk) -> tuple[list[Any], list[Any]]:
         stamp = self.layout.stamp(self.generation, chunk.shard)
         blocks = [self.layout.marks(self.generation, chunk.shard, chunk.block - back) for back in (0, 1)]
-        return [stamp, *blocks], [self.batch - 1, self.batch, unpacked(chunk.items)]
+        return [stamp, *blocks], [*self.fence.arguments, unpacked(chunk.items)]

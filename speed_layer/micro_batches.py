@@ -7,8 +7,9 @@ from threading import Event, Lock
 
 from pyspark.sql import DataFrame
 
-from core.cuts import ZERO, Cut, CutRegistry, Offsets, cuts_within, segment_of
+from core.cuts import ZERO, Cut, CutRegistry, Offsets, cuts_within, reaches, segment_of
 from core.errors import EntryTaken, IntentMismatch, StateLost
+from core.faults import reach
 from core.handoff import Generation, Intent, Progress, check_intent, may_cut, respects
 from core.logs import Logger
 from core.manifest import Publications
@@ -22,6 +23,7 @@ from speed_layer.state import SpeedState
 __all__ = ["MicroBatches", "Stopped", "segments_of"]
 
 _LONGEST_WAIT = 5.0
+_LOOK = 0.05
 
 
 class Stopped(Exception):
@@ -39,6 +41,9 @@ class MicroBatches:
     """What `foreachBatch` calls. Keeps the newest committed progress; `failure` is what ended the query.
 
     Once `ended` is set nothing is tried again and no cut is made: another generation may be written already.
+    A job that follows does not lead: it makes no cut, and goes no further than `pace` allows, which is where
+    the leader stands: then no cut that the leader makes can lie behind what the follower has written.
+    `trouble` says why nothing advances, while that is so.
     """
 
     generation: Generation
@@ -55,6 +60,9 @@ class MicroBatches:
     lock: Lock = field(default_factory=Lock)
     failure: Exception | None = None
     ended: Event = field(default_factory=Event)
+    leads: bool = True
+    pace: Callable[[], Offsets] | None = None
+    trouble: RedisAway | RedisFull | None = None
     _cut_at: float = float("-inf")
 
     def __call__(self, frame: DataFrame, batch: int) -> None:
@@ -68,10 +76,14 @@ class MicroBatches:
     def _patiently(self, frame: DataFrame, batch: int) -> None:
         """The micro-batch, tried until Redis takes it: it may be written any number of times."""
         wait, spoke = 0.25, float("-inf")
+        self._keep_pace(batch)
         while not self.ended.is_set():
             try:
-                return self._write(frame, batch)
+                self._write(frame, batch)
+                self.trouble = None
+                return
             except (RedisAway, RedisFull) as error:
+                self.trouble = error
                 if self.clock() - spoke >= _LONGEST_WAIT:
                     event = "redis_full" if isinstance(error, RedisFull) else "redis_away"
                     self.log.warning(event, batch=batch, reason=str(error), consequence="nothing advances")
@@ -81,20 +93,30 @@ class MicroBatches:
             wait = min(wait * 2, _LONGEST_WAIT)
         raise Stopped(f"micro-batch {batch} of a generation that ended")
 
+    def _keep_pace(self, batch: int) -> None:
+        end = self.checkpoint.end(batch)
+        while (pace := self.pace) is not None and not reaches(pace(), end):
+            if self.ended.is_set() or self.stop.wait(_LOOK):
+                raise Stopped(f"micro-batch {batch}, behind a leader that ended")
+
     def _write(self, frame: DataFrame, batch: int) -> None:
         began = self.clock()
         end, cuts = self.checkpoint.end(batch), self.cuts.all()
         if batch == self.progress.batch:
             return self._check_repeated(batch, end)
+        reach("speed.intent.before")
         self._intend(batch, end, cuts)
+        reach("speed.intent.after")
         segments = segments_of(cuts, self.progress.end, end)
         count_from = max(self.generation.start_cut, self.progress.floor)
         notes = self.pipeline.run(frame, batch, segments, count_from)
         written = self.clock()
+        reach("speed.stamps.before")
         self.state.stamp(self.generation, batch)
+        reach("speed.progress.before")
         self._advance(replace(self.progress, batch=batch, end=end, cuts=len(cuts)))
-        if not self.ended.is_set():
-            self.maintain()
+        reach("speed.progress.after")
+        self.maintain()
         self._report(batch, notes, written - began, self.clock() - written)
 
     def _check_repeated(self, batch: int, end: Offsets) -> None:
@@ -125,6 +147,8 @@ class MicroBatches:
 
     def maintain(self) -> None:
         """Between micro-batches, under the lock: follow others' cuts and publishes, perhaps make a cut."""
+        if self.ended.is_set():
+            return
         cuts = self.cuts.all()
         if self.progress.batch >= 0:
             self._require_respect(cuts, self.progress.cuts, self.progress.end)
@@ -132,6 +156,7 @@ class MicroBatches:
         floor = self._floor()
         if floor > followed.floor:
             self.state.raise_floor(self.generation, floor)
+            reach("speed.floor.after")
             followed = replace(followed, floor=floor)
         if followed != self.progress:
             self._advance(followed)
@@ -143,18 +168,36 @@ class MicroBatches:
             raise StartOver(
                 f"readers went back to boundary {pointer.boundary}, and segments from {kept} on are held"
             )
+        if pointer is not None and self.progress.lost and pointer.boundary > self.generation.start_cut:
+            # what was lost may lie before the new boundary: beginning there, none of it is needed
+            raise StartOver(f"readers went on to boundary {pointer.boundary}: {self.progress.lost}")
         return max(kept, pointer.floor) if pointer is not None else kept
+
+    def lead(self, former: "MicroBatches") -> None:
+        """This generation's end is where cuts stand from now on."""
+        self._cut_at = former._cut_at
+        self.leads = True
+
+    def _begun(self) -> bool:
+        """Whether a job that died had begun the next micro-batch: a cut now would lie behind its fields."""
+        intent = self.state.intent(self.generation.id)
+        return intent is not None and intent.batch > self.progress.batch
 
     def _perhaps_cut(self, cuts: Sequence[Cut]) -> Sequence[Cut]:
         latest, consumed = cuts[-1] if cuts else ZERO, self.progress.end
-        if self.progress.batch < 0 or not may_cut(
-            latest, consumed, self._cut_at, self.clock(), self.cut_interval
+        if (
+            not self.leads
+            or self.progress.batch < 0
+            or not may_cut(latest, consumed, self._cut_at, self.clock(), self.cut_interval)
+            or self._begun()
         ):
             return cuts
+        reach("speed.cut.before")
         try:
             made = self.cuts.make(consumed, f"speed {self.generation.id}")
         except EntryTaken:
             return cuts  # the batch job made one; the next look follows it
+        reach("speed.cut.after")
         self._cut_at = self.clock()
         self.log.info("cut_made", cut=made.number, offsets=dict(made.offsets))
         return [*cuts, made]

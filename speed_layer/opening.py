@@ -32,10 +32,17 @@ class Opening:
     def open(self, condemned: Mapping[str, str]) -> tuple[Generation, Progress]:
         """The generation to write and where it stands; one that is `condemned` is not resumed.
 
-        Raises `ForeignLog` if the topic is not the log that was archived.
+        Raises `ForeignLog` if the topic is not the log that the platform saw first.
         """
         wanted = self._wanted()
-        return self._resume(wanted, condemned) or self._begin(wanted)
+        resumed = self._resumed(self.state.writing(), wanted, condemned)
+        return resumed or self._promoted(wanted, condemned) or self._begin(wanted)
+
+    def follow(self, condemned: Mapping[str, str]) -> tuple[Generation, Progress]:
+        """The generation that is rebuilt beside the one that is written, and where it stands."""
+        wanted = self._wanted()
+        resumed = self._resumed(self.state.following(), wanted, condemned)
+        return resumed or self._begun(wanted, following=True)
 
     def checkpoint(self, generation: str) -> Checkpoint:
         return Checkpoint(self.folders.checkpoint(generation), self.bound.source.topic)
@@ -45,6 +52,7 @@ class Opening:
         if manifest is not None:
             archived = (manifest.cluster_id, manifest.topic_id)
             check_same_log(archived, (identity.cluster, identity.topic_id), identity.topic)
+        origin = self.folders.losses().origin(identity, self.source.begins())
         return Wanted(
             source=self.bound.source.name,
             semantics=self.bound.semantics(self.settings.dedupe_window),
@@ -52,29 +60,43 @@ class Opening:
             window=self.settings.dedupe_window,
             log=identity,
             boundary=manifest.boundary if manifest else 0,
+            origin=origin,
         )
 
-    def _resume(self, wanted: Wanted, condemned: Mapping[str, str]) -> tuple[Generation, Progress] | None:
-        writing = self.state.writing()
-        if writing is None:
+    def _resumed(
+        self, generation: str | None, wanted: Wanted, condemned: Mapping[str, str]
+    ) -> tuple[Generation, Progress] | None:
+        """A generation that was written before, claimed for this job; None if it cannot go on."""
+        if generation is None:
             return None
         try:
-            reason = condemned.get(writing) or self._objection(wanted, writing)
+            reason = condemned.get(generation) or self._objection(wanted, generation)
         except FormatRefused as error:
             reason = str(error)
         if reason:
-            self.log.info("generation_not_resumed", generation=writing, reason=reason)
+            self.log.info("generation_not_resumed", generation=generation, reason=reason)
             return None
-        meta, progress = self.state.meta(writing), self.state.progress(writing)
+        meta, progress = self.state.meta(generation), self.state.progress(generation)
         if meta is None or progress is None:
             return None
         self.log.info(
-            "generation_resumed", generation=writing, batch=progress.batch, start_cut=meta.start_cut
+            "generation_resumed", generation=generation, batch=progress.batch, start_cut=meta.start_cut
         )
         return meta, progress
 
+    def _promoted(self, wanted: Wanted, condemned: Mapping[str, str]) -> tuple[Generation, Progress] | None:
+        """The one that was rebuilt already takes the place of one that cannot go on."""
+        former, promoted = self.state.writing(), self._resumed(self.state.following(), wanted, condemned)
+        if former is None or promoted is None:
+            return None
+        self.state.lead(former, promoted[0].id, use=not self._current_is_usable(wanted))
+        return promoted
+
     def _objection(self, wanted: Wanted, generation: str) -> str | None:
-        meta, progress = self.state.meta(generation), self.state.progress(generation)
+        meta = self.state.meta(generation)
+        if meta is not None:
+            self.state.claim(meta)  # before its progress is read: whoever wrote it may not be dead yet
+        progress = self.state.progress(generation)
         if meta is None or progress is None:
             return "Redis lost what it was and how far it had come"
         checkpoint = self.checkpoint(generation)
@@ -87,19 +109,24 @@ class Opening:
         return objection(wanted, found, len(self.folders.cuts().all()))
 
     def _begin(self, wanted: Wanted) -> tuple[Generation, Progress]:
+        generation, progress = self._begun(wanted)
+        if not self._current_is_usable(wanted):
+            self.state.use(generation.id)
+        return generation, progress
+
+    def _begun(self, wanted: Wanted, *, following: bool = False) -> tuple[Generation, Progress]:
         generation, progress = beginning(
             wanted, uuid4().hex[:12], self.folders.cuts().all(), self.source.begins()
         )
-        self.state.begin(generation, progress)
+        self.state.begin(generation, progress, following=following)
         self.log.info(
             "generation_begun",
             generation=generation.id,
+            following=following,
             start_cut=generation.start_cut,
             reads_from=dict(progress.end),
             lost=progress.lost,
         )
-        if not self._current_is_usable(wanted):
-            self.state.use(generation.id)
         return generation, progress
 
     def _current_is_usable(self, wanted: Wanted) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
@@ -9,10 +10,11 @@ from core.application import BoundSource
 from core.layout import Layout
 from speed_layer.clients import RedisAddress
 from speed_layer.decode_step import DecodeStep, Segments
-from speed_layer.faults import of_text
+from speed_layer.faults import TaskFailed, of_text
 from speed_layer.fold_step import PARTIALS, FoldStep
 from speed_layer.notes import Notes
 from speed_layer.plan import Plan
+from speed_layer.scripts import Fence
 from speed_layer.write_step import WriteStep
 
 __all__ = ["Pipeline"]
@@ -27,6 +29,7 @@ class Pipeline:
     redis: RedisAddress
     layout: Layout
     generation: str
+    token: str
     shards: int
     window: int
     tasks: int
@@ -34,8 +37,9 @@ class Pipeline:
     def run(self, records: DataFrame, batch: int, segments: Segments, count_from: int) -> Notes:
         """Write `records` (value, partition, offset) into Redis as micro-batch `batch`.
 
-        Raises `RedisAway`, `RedisFull` or `StateLost`; what was written may be written again.
+        Raises `RedisAway`, `RedisFull`, `StateLost` or `Superseded`; what was written may be written again.
         """
+        fence = Fence(batch, self.token)
         decode = DecodeStep(
             self.bound.contract,
             (*self.plan.columns,),
@@ -44,11 +48,11 @@ class Pipeline:
             self.redis,
             self.layout,
             self.generation,
-            batch,
+            fence,
             self.shards,
             self.window,
         )
-        write = WriteStep(self.redis, self.layout, self.generation, batch, self.plan.views)
+        write = WriteStep(self.redis, self.layout, self.generation, fence, self.plan.views)
         written = (
             records.select("value", "partition", "offset")
             .mapInArrow(decode, decode.schema)
@@ -59,8 +63,11 @@ class Pipeline:
         )
         try:
             return Notes.total(row.note for row in written.collect())
-        except PySparkException as error:
-            fault = of_text(str(error))
-            if fault is None:
-                raise
-            raise fault from error
+        except (PySparkException, Py4JJavaError) as error:
+            raise of_text(str(error)) or TaskFailed(_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    """What Java says first: the lines of py4j before it name a call only."""
+    lines = [line.lstrip(": ") for line in str(error).splitlines()]
+    return next((line for line in lines if "Exception" in line), lines[0])[:500]

@@ -1,48 +1,79 @@
 """Scripts that run inside Redis. They compare ids and positions and store bytes; Python merges.
 
-Every script is of one shard, which is the hash tag of all its keys. It first requires the shard's stamp to be
-that of the preceding micro-batch, or of the same one where it is replayed: state that was lost or rewound
-refuses to be written. Lists come as one MessagePack argument, which is the fastest way in.
+A script that writes a shard first requires the shard's stamp to hold the writer's token, and the preceding
+micro-batch, or the same one where it is replayed: a job that another one followed, and state that was lost or
+rewound, are refused. What a generation keeps outside its shards requires the token that stands beside it.
+All keys of a script share a hash tag. Lists come as one MessagePack argument, which is the fastest way in.
+
+A Redis that is full refuses a script's first write if that could grow it; after a deletion it takes all.
+Scripts that replace a small value therefore delete it first: a full Redis must not stop what makes room.
 """
 
 import struct
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import NoScriptError, RedisError
 
-__all__ = ["DROP", "MARK", "PUT", "REPLACE", "STAMP", "run", "unpacked"]
+__all__ = [
+    "ADVANCE", "DROP", "FLOOR", "INTEND", "LEAD", "MARK", "NAME", "PUT", "RELEASE", "RENEW",
+    "REPLACE", "STAMP", "USE", "Fence", "run", "unpacked",
+]  # fmt: skip
 
-# ARGV 1 and 2: the preceding micro-batch and this one, as decimal text
+
+@dataclass(frozen=True)
+class Fence:
+    """What a shard's stamp must hold: the token of the writer, and micro-batch `batch` or the one before."""
+
+    batch: int
+    token: str
+
+    @property
+    def arguments(self) -> list[Any]:
+        return [self.batch - 1, self.batch, self.token]
+
+
+# KEYS 1: stamp. ARGV 1 to 3: the preceding micro-batch and this one, as decimal text; the writer's token
 _FENCE = """
-local stamp = redis.call('HGET', KEYS[1], 'batch')
-if stamp ~= ARGV[1] and stamp ~= ARGV[2] then
-  return redis.error_reply('STATELOST ' .. KEYS[1] .. ' holds ' .. tostring(stamp) .. ', not ' .. ARGV[1])
+local stamp = redis.call('HMGET', KEYS[1], 'batch', 'token')
+if stamp[2] and stamp[2] ~= ARGV[3] then
+  return redis.error_reply('FENCED ' .. KEYS[1] .. ' is written by another job')
 end
+if not stamp[2] or (stamp[1] ~= ARGV[1] and stamp[1] ~= ARGV[2]) then
+  return redis.error_reply('STATELOST ' .. KEYS[1] .. ' holds ' .. tostring(stamp[1]) .. ', not ' .. ARGV[1])
+end
+"""
+
+# KEYS 1: what holds the writer's token. ARGV 1: the token
+_WRITER = """
+local writer = redis.call('GET', KEYS[1])
+if not writer then return redis.error_reply('STATELOST ' .. KEYS[1] .. ' is gone') end
+if writer ~= ARGV[1] then return redis.error_reply('FENCED ' .. KEYS[1] .. ' names another job') end
 """
 
 # Ids are 8 bytes, little endian. They are compared in two halves, for a Lua number holds 53 bits only.
 _OLDER = """
-local own_low, own_high = struct.unpack('<I4I4', ARGV[3])
+local own_low, own_high = struct.unpack('<I4I4', ARGV[4])
 local function older(value)
   local low, high = struct.unpack('<I4I4', value)
   return high < own_high or (high == own_high and low < own_low)
 end
 """
 
-# KEYS: stamp, touched, field hashes. ARGV: 3 id, 4 length of the names' head, 5 [hash, field, value, ...]
+# KEYS: stamp, touched, field hashes. ARGV: 4 id, 5 length of the names' head, 6 [hash, field, value, ...]
 # Stores what is absent; answers [place, value, ...] for what an older micro-batch wrote. Touched comes first:
 # a script that fails keeps what it wrote, and a field that is in no list would never be dropped.
 PUT = (
     _FENCE
     + _OLDER
     + """
-local names, head = {}, tonumber(ARGV[4]) + 1
+local names, head = {}, tonumber(ARGV[5]) + 1
 for i = 3, #KEYS do names[#names + 1] = string.sub(KEYS[i], head) end
 redis.call('SADD', KEYS[2], unpack(names))
-local rows, found = cmsgpack.unpack(ARGV[5]), {}
+local rows, found = cmsgpack.unpack(ARGV[6]), {}
 for i = 1, #rows, 3 do
   local key, field = KEYS[rows[i] + 3], rows[i + 1]
   if redis.call('HSETNX', key, field, rows[i + 2]) == 0 then
@@ -62,7 +93,7 @@ REPLACE = (
     _FENCE
     + _OLDER
     + """
-local rows = cmsgpack.unpack(ARGV[4])
+local rows = cmsgpack.unpack(ARGV[5])
 for i = 1, #rows, 3 do
   local key, field = KEYS[rows[i] + 2], rows[i + 1]
   local value = redis.call('HGET', key, field)
@@ -73,12 +104,12 @@ return 0
 """
 )
 
-# KEYS: stamp, this block of marks, the preceding one. ARGV: 3 [digest, position, ...]
+# KEYS: stamp, this block of marks, the preceding one. ARGV: 4 [digest, position, ...]
 # Answers the places of the events that are copies of one at another position.
 MARK = (
     _FENCE
     + """
-local rows, found = cmsgpack.unpack(ARGV[3]), {}
+local rows, found = cmsgpack.unpack(ARGV[4]), {}
 local before = redis.call('EXISTS', KEYS[3]) == 1
 for i = 1, #rows, 2 do
   local digest, own = rows[i], rows[i + 1]
@@ -108,6 +139,58 @@ return 0
 
 # KEYS: stamp
 STAMP = _FENCE + "redis.call('HSET', KEYS[1], 'batch', ARGV[2]) return 0"
+
+# KEYS: stamp. ARGV: 1 token, 2 floor
+FLOOR = """
+local token = redis.call('HGET', KEYS[1], 'token')
+if not token then return redis.error_reply('STATELOST ' .. KEYS[1] .. ' is gone') end
+if token ~= ARGV[1] then return redis.error_reply('FENCED ' .. KEYS[1] .. ' is written by another job') end
+redis.call('HDEL', KEYS[1], 'floor')
+redis.call('HSET', KEYS[1], 'floor', ARGV[2])
+return 0
+"""
+
+# KEYS: writer, intent. ARGV: 2 intent. A full Redis refuses it, before anything else is written
+INTEND = _WRITER + "redis.call('SET', KEYS[2], ARGV[2]) return 0"
+
+# KEYS: writer, progress. ARGV: 2 progress
+ADVANCE = _WRITER + "redis.call('DEL', KEYS[2]) redis.call('SET', KEYS[2], ARGV[2]) return 0"
+
+# KEYS: writer, lease. ARGV: 2 lease, 3 milliseconds
+RENEW = _WRITER + "redis.call('DEL', KEYS[2]) redis.call('SET', KEYS[2], ARGV[2], 'PX', ARGV[3]) return 0"
+
+# KEYS: writer, lease
+RELEASE = _WRITER + "redis.call('DEL', KEYS[2]) return 0"
+
+# KEYS: writer, containers of a view. ARGV: 2 [segment, container, ...], both as text
+NAME = (
+    _WRITER
+    + """
+local rows = cmsgpack.unpack(ARGV[2])
+redis.call('ZADD', KEYS[2], 'GT', unpack(rows))
+return 0
+"""
+)
+
+# KEYS: writing, current. ARGV: 1 generation
+USE = _WRITER + "redis.call('DEL', KEYS[2]) redis.call('SET', KEYS[2], ARGV[1]) return 0"
+
+# KEYS: writing, following, rebuild, current. ARGV: 1 the generation that led, 2 the one that leads from now
+# on, 3 whether readers move to it as well. May run twice.
+LEAD = """
+local writing = redis.call('GET', KEYS[1])
+if not writing then return redis.error_reply('STATELOST ' .. KEYS[1] .. ' is gone') end
+if writing ~= ARGV[1] and writing ~= ARGV[2] then
+  return redis.error_reply('FENCED ' .. KEYS[1] .. ' is ' .. writing .. ', not ' .. ARGV[1])
+end
+redis.call('DEL', KEYS[2])
+redis.call('SET', KEYS[1], ARGV[2])
+if ARGV[3] == '1' then
+  redis.call('DEL', KEYS[3])
+  redis.call('SET', KEYS[4], ARGV[2])
+end
+return 0
+"""
 
 
 def run(

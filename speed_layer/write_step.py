@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from core.faults import reach
 from core.layout import Layout
 from speed_layer.clients import RedisAddress
 from speed_layer.fields import FieldWriter, Partial
 from speed_layer.notes import STATUS, Notes
 from speed_layer.plan import ViewPlan
+from speed_layer.scripts import Fence
 
 __all__ = ["WriteStep"]
 
@@ -24,7 +26,7 @@ class WriteStep:
     redis: RedisAddress
     layout: Layout
     generation: str
-    batch: int
+    fence: Fence
     views: tuple[ViewPlan, ...]
 
     schema = "note string"
@@ -38,9 +40,11 @@ class WriteStep:
                 else:
                     partials.append(partial)
         began = time.perf_counter()
+        reach("speed.fields.before")
         fields, merged = self._writer().write(partials)
+        reach("speed.fields.after")
         notes.add(fields=fields, merged=merged, write_seconds=time.perf_counter() - began)
         yield pa.RecordBatch.from_pylist([{"note": notes.text()}], _SCHEMA)
 
     def _writer(self) -> FieldWriter:
-        return FieldWriter(self.redis.shared(), self.layout, self.generation, self.batch, self.views)
+        return FieldWriter(self.redis.shared(), self.layout, self.generation, self.fence, self.views)

@@ -120,7 +120,7 @@ class AppClient:
     """Speaks HTTP with an app in this process: one event loop, from start to stop."""
 
     def __init__(self, app: FastAPI) -> None:
-        self._runner = asyncio.Runner()
+        self.app, self._runner = app, asyncio.Runner()
         self._lifespan = app.router.lifespan_context(app)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://api")
@@ -275,8 +275,13 @@ class FakePipe(Pipe):
         self.data.setdefault(key, set()).update(str(member).encode() for member in members)
         return 1
 
-    def _smembers(self, key: str) -> list[bytes]:
-        return list(self.data.get(key, ()))
+    def _zadd(self, key: str, _: str, score: int, member: int) -> int:
+        held = self.data.setdefault(key, {})
+        held[str(member).encode()] = max(score, held.get(str(member).encode(), score))
+        return 1
+
+    def _zrangebyscore(self, key: str, least: int, _: str) -> list[bytes]:
+        return [member for member, score in self.data.get(key, {}).items() if score >= least]
 
     def _smismember(self, key: str, *members: Any) -> list[int]:
         return [int(str(member).encode() in self.data.get(key, ())) for member in members]

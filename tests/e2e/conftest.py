@@ -1,4 +1,4 @@
-"""The demo, played once for all end-to-end tests; its platform runs on until the last of them is done."""
+"""The demo, played once for the tests of a module; and the table of the fault suite."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +9,15 @@ from conf.settings import Settings
 from demo.__main__ import demo_settings, played
 from local.tools import free_ports
 
+TABLE = pytest.StashKey[str]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Shows the table of faults, if the suite ran."""
+    if TABLE in config.stash:
+        terminalreporter.section("faults")
+        terminalreporter.write(config.stash[TABLE])
+
 
 @dataclass(frozen=True)
 class Played:
@@ -18,7 +27,7 @@ class Played:
     right: bool
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     kafka, controller, redis, api = free_ports(4)
     settings = demo_settings(

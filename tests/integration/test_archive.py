@@ -18,9 +18,10 @@ from conf.settings import Settings
 from core.application import Application
 from core.columns import Column
 from core.contracts import Contract
-from core.errors import ContractError, ForeignLog, PositionError
+from core.errors import ContractError, ForeignLog, PositionError, RecordsLost
 from core.folders import Folders
 from core.logs import get_logger
+from core.losses import Gap, Losses
 from core.topics import LogIdentity
 
 LOG = get_logger("test")
@@ -59,6 +60,11 @@ def archive(spark: SparkSession, settings: Settings, contract: Contract) -> Arch
     return make(Archive, spark, settings, contract)
 
 
+@pytest.fixture
+def losses(settings: Settings) -> Losses:
+    return Folders(settings.data_dir, SOURCE).losses()
+
+
 def make(
     kind: type[Archive], spark: SparkSession, settings: Settings, contract: Contract, chunk: int = 6
 ) -> Archive:
@@ -92,11 +98,16 @@ def every(**counts: int) -> list[tuple[int, int]]:
 
 
 def test_records_are_archived_once_with_their_reason_in_chunks_that_abut(
-    spark: SparkSession, settings: Settings, kafka_log: KafkaLog, archive: Archive, contract: Contract
+    spark: SparkSession,
+    settings: Settings,
+    kafka_log: KafkaLog,
+    archive: Archive,
+    contract: Contract,
+    losses: Losses,
 ) -> None:
     send(settings, kafka_log.topic, *[valid(n) for n in range(9)])
     send(settings, kafka_log.topic, b"no json", valid(20), None, b'{"event_id": "x"}', partition=1)
-    ledger = archive.drain(kafka_log)
+    ledger = archive.drain(kafka_log, losses)
     assert ledger.end == ledger.total == {0: 9, 1: 4} and ledger.number > 1
     assert positions(spark, archive) == every(p0=9, p1=4)
     rows = (
@@ -106,33 +117,38 @@ def test_records_are_archived_once_with_their_reason_in_chunks_that_abut(
     assert rows[1].event.event_id == "e20" and rows[1].event.added == 20
     assert rows[0].event is None and bytes(rows[0].value) == b"no json" and rows[2].value is None
     assert {row.contract for row in rows} == {contract.fingerprint} and bytes(rows[0].key) == b"k"
-    assert archive.drain(kafka_log) == ledger
+    assert archive.drain(kafka_log, losses) == ledger
 
 
 def test_an_archiver_killed_before_or_after_its_commit_leaves_no_hole_and_no_double(
-    spark: SparkSession, settings: Settings, kafka_log: KafkaLog, archive: Archive, contract: Contract
+    spark: SparkSession,
+    settings: Settings,
+    kafka_log: KafkaLog,
+    archive: Archive,
+    contract: Contract,
+    losses: Losses,
 ) -> None:
     send(settings, kafka_log.topic, *[valid(n) for n in range(4)])
     for kind in (DiesBeforeCommit, DiesAfterCommit):
         with pytest.raises(Killed):
-            make(kind, spark, settings, contract, chunk=2).drain(kafka_log)
-    assert archive.drain(kafka_log).total == {0: 4, 1: 0}
+            make(kind, spark, settings, contract, chunk=2).drain(kafka_log, losses)
+    assert archive.drain(kafka_log, losses).total == {0: 4, 1: 0}
     assert positions(spark, archive) == every(p0=4)
 
 
 def test_an_empty_log_makes_an_empty_table(
-    spark: SparkSession, kafka_log: KafkaLog, archive: Archive
+    spark: SparkSession, kafka_log: KafkaLog, archive: Archive, losses: Losses
 ) -> None:
-    ledger = archive.drain(kafka_log)
+    ledger = archive.drain(kafka_log, losses)
     assert ledger.last is None and ledger.version == 0
     assert positions(spark, archive) == []
 
 
 def test_another_log_under_the_same_name_is_refused(
-    settings: Settings, kafka_log: KafkaLog, archive: Archive
+    settings: Settings, kafka_log: KafkaLog, archive: Archive, losses: Losses
 ) -> None:
     send(settings, kafka_log.topic, valid(1))
-    archive.drain(kafka_log)
+    archive.drain(kafka_log, losses)
     identity = kafka_log.identity()
     with pytest.raises(ForeignLog):
         archive.open(replace(identity, topic_id="00000000-0000-0000-0000-000000000001"))
@@ -141,37 +157,74 @@ def test_another_log_under_the_same_name_is_refused(
 
 
 def test_an_archive_starts_where_the_log_begins_and_refuses_a_gap_later(
-    spark: SparkSession, settings: Settings, kafka_log: KafkaLog, archive: Archive
+    spark: SparkSession, settings: Settings, kafka_log: KafkaLog, archive: Archive, losses: Losses
 ) -> None:
     send(settings, kafka_log.topic, *[valid(n) for n in range(5)])
     delete_before(settings, kafka_log.topic, 2)
-    assert archive.drain(kafka_log).total == {0: 3, 1: 0}
+    assert archive.drain(kafka_log, losses).total == {0: 3, 1: 0}
     assert positions(spark, archive) == [(0, 2), (0, 3), (0, 4)]
     send(settings, kafka_log.topic, *[valid(n) for n in range(5, 9)])
     delete_before(settings, kafka_log.topic, 7)
-    with pytest.raises(PositionError, match=r"partition 0: archived up to 5, but the log begins at 7"):
-        archive.drain(kafka_log)
+    with pytest.raises(RecordsLost, match=r"partition 0: archived up to 5, but the log begins at 7"):
+        archive.drain(kafka_log, losses)
+
+
+def test_a_gap_holds_up_its_own_partition_until_the_loss_is_accepted_and_nothing_beyond_it(
+    spark: SparkSession, settings: Settings, kafka_log: KafkaLog, archive: Archive, losses: Losses
+) -> None:
+    send(settings, kafka_log.topic, *[valid(n) for n in range(5)])
+    archive.drain(kafka_log, losses)
+    send(settings, kafka_log.topic, *[valid(n) for n in range(5, 9)])
+    send(settings, kafka_log.topic, *[valid(n) for n in range(20, 23)], partition=1)
+    delete_before(settings, kafka_log.topic, 6)
+    for _ in range(2):
+        with pytest.raises(RecordsLost) as caught:
+            archive.drain(kafka_log, losses)
+        assert caught.value.lost == ((0, 5, 6),)
+        assert positions(spark, archive) == every(p0=5, p1=3)
+    losses.accept([Gap(0, 5, 6)], "now", "a broken disk")
+    delete_before(settings, kafka_log.topic, 7)
+    with pytest.raises(RecordsLost, match="offsets 6 to 6"):
+        archive.drain(kafka_log, losses)
+    losses.accept([Gap(0, 6, 7)], "now", "")
+    ledger = archive.drain(kafka_log, losses)
+    assert (ledger.end, ledger.total, ledger.gaps) == ({0: 9, 1: 3}, {0: 7, 1: 3}, [Gap(0, 5, 7)])
+    assert positions(spark, archive) == sorted({*every(p0=9, p1=3)} - {(0, 5), (0, 6)})
+    assert archive.drain(kafka_log, losses) == ledger == read_ledger(archive.table)
+
+
+def test_what_was_dropped_before_the_first_archive_is_lost_as_well(
+    spark: SparkSession, settings: Settings, kafka_log: KafkaLog, archive: Archive, losses: Losses
+) -> None:
+    losses.origin(kafka_log.identity(), kafka_log.begin())
+    send(settings, kafka_log.topic, valid(0), valid(1))
+    delete_before(settings, kafka_log.topic, 2)
+    with pytest.raises(RecordsLost, match="archived up to 0, but the log begins at 2"):
+        archive.drain(kafka_log, losses)
+    losses.accept([Gap(0, 0, 2)], "now", "")
+    assert archive.drain(kafka_log, losses).end == {0: 2, 1: 0}
+    assert positions(spark, archive) == []
 
 
 def test_rows_that_are_in_no_ledger_are_noticed(
-    spark: SparkSession, settings: Settings, kafka_log: KafkaLog, archive: Archive
+    spark: SparkSession, settings: Settings, kafka_log: KafkaLog, archive: Archive, losses: Losses
 ) -> None:
     send(settings, kafka_log.topic, valid(1), valid(2))
-    archive.drain(kafka_log)
+    archive.drain(kafka_log, losses)
     table = spark.read.format("delta").load(str(archive.table))
     table.limit(1).write.format("delta").mode("append").save(str(archive.table))
     with pytest.raises(PositionError, match="of them twice"):
-        archive.drain(kafka_log)
+        archive.drain(kafka_log, losses)
 
 
 def test_a_chunk_that_another_archiver_wrote_is_not_written_again(
-    spark: SparkSession, settings: Settings, kafka_log: KafkaLog, archive: Archive
+    spark: SparkSession, settings: Settings, kafka_log: KafkaLog, archive: Archive, losses: Losses
 ) -> None:
     send(settings, kafka_log.topic, valid(1), valid(2))
-    ledger, identity = archive.drain(kafka_log), kafka_log.identity()
-    assert archive._append(kafka_log, identity, Ledger(-1), {0: 0, 1: 0}, {0: 2, 1: 0}) == ledger
+    ledger, identity = archive.drain(kafka_log, losses), kafka_log.identity()
+    assert archive._append(kafka_log, identity, Ledger(-1), {0: 0, 1: 0}, {0: 2, 1: 0}, {}) == ledger
     with pytest.raises(PositionError, match="another archiver works on"):
-        archive._append(kafka_log, identity, Ledger(-1), {0: 0, 1: 0}, {0: 1, 1: 0})
+        archive._append(kafka_log, identity, Ledger(-1), {0: 0, 1: 0}, {0: 1, 1: 0}, {})
     assert positions(spark, archive) == every(p0=2)
     assert read_ledger(archive.table).last == ledger.last
 
@@ -185,14 +238,19 @@ def delete_before(settings: Settings, topic: str, offset: int) -> None:
 
 
 def test_a_column_that_changes_its_type_is_refused_and_a_new_one_is_added(
-    spark: SparkSession, settings: Settings, kafka_log: KafkaLog, archive: Archive, contract: Contract
+    spark: SparkSession,
+    settings: Settings,
+    kafka_log: KafkaLog,
+    archive: Archive,
+    contract: Contract,
+    losses: Losses,
 ) -> None:
     send(settings, kafka_log.topic, valid(1))
-    archive.drain(kafka_log)
+    archive.drain(kafka_log, losses)
     send(settings, kafka_log.topic, valid(2))
     added = Column("mood", "string", low=0, high=9)
     changed = tuple(Column("added", "boolean") if c.name == "added" else c for c in contract.columns)
     with pytest.raises(ContractError, match="give a column whose type changed another name"):
-        make(Archive, spark, settings, replace(contract, columns=changed)).drain(kafka_log)
+        make(Archive, spark, settings, replace(contract, columns=changed)).drain(kafka_log, losses)
     more = make(Archive, spark, settings, replace(contract, columns=(*contract.columns, added)))
-    assert more.drain(kafka_log).total == {0: 2, 1: 0}
+    assert more.drain(kafka_log, losses).total == {0: 2, 1: 0}

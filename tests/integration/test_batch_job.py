@@ -166,7 +166,7 @@ def test_while_an_archiver_runs_the_batch_job_waits_until_it_has_archived(batch:
     send(run.settings, run.kafka.topic, [edit(1), edit(2)])
     with ThreadPoolExecutor(1) as pool, hold(run.folders.leases / "archive", "a long-running archiver"):
         waiting = pool.submit(run.run)
-        run.archive.drain(run.kafka)
+        run.drain()
         manifest = waiting.result(timeout=120)
     assert manifest and manifest.counts["counted"] == 2
 

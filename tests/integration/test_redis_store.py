@@ -19,6 +19,7 @@ from speed_layer.fields import FieldWriter, Partial
 from speed_layer.janitor import Janitor
 from speed_layer.marks import Marks, position
 from speed_layer.plan import Plan
+from speed_layer.scripts import Fence
 from speed_layer.state import SpeedState
 
 LAYOUT = Layout("test", "edits")
@@ -41,7 +42,7 @@ def state(redis_client: Redis) -> SpeedState:
 
 
 def _writer(state: SpeedState, batch: int) -> FieldWriter:
-    return FieldWriter(state.client, LAYOUT, GENERATION.id, batch, PLAN.views)
+    return FieldWriter(state.client, LAYOUT, GENERATION.id, Fence(batch, state.token), PLAN.views)
 
 
 def _partial(state: SpeedState, count: int, user: str, *, key: str = "1:a", segment: int = 0) -> Partial:
@@ -99,7 +100,7 @@ def test_a_shard_that_does_not_hold_the_preceding_micro_batch_refuses(
     stamp = LAYOUT.stamp(GENERATION.id, 0)
     state.client.delete(stamp)
     if held is not None:
-        state.client.hset(stamp, "batch", str(held + 2))
+        state.client.hset(stamp, mapping={"batch": str(held + 2), "token": state.token})
     with pytest.raises(StateLost):
         _writer(state, 0 if held == -1 else 2).write([_partial(state, 1, "ann")])
     assert _fields(state) == {}
@@ -119,11 +120,17 @@ def test_what_is_touched_and_which_containers_there_are_is_listed(state: SpeedSt
     _writer(state, 0).write([_partial(state, 1, "ann"), _partial(state, 1, "ann", segment=4)])
     touched = state.client.smembers(LAYOUT.touched(GENERATION.id, 0, 4))
     assert touched == {b"edits:0:1:a"}
-    assert state.client.smembers(LAYOUT.containers(GENERATION.id, "edits")) == {b"0"}
+    assert _containers(state) == {0: 4}
+
+
+def _containers(state: SpeedState) -> dict[int, int]:
+    """Container -> the newest segment in it."""
+    held = state.client.zrange(LAYOUT.containers(GENERATION.id, "edits"), 0, -1, withscores=True)
+    return {int(name): int(segment) for name, segment in cast(list[tuple[bytes, float]], held)}
 
 
 def _marks(state: SpeedState, batch: int = 0) -> Marks:
-    return Marks(state.client, LAYOUT, GENERATION.id, batch, GENERATION.shards, window=2)
+    return Marks(state.client, LAYOUT, GENERATION.id, Fence(batch, state.token), GENERATION.shards, window=2)
 
 
 def _copies(state: SpeedState, ids: Sequence[str], segment: int, first: int, partition: int = 0) -> list[int]:
@@ -213,7 +220,7 @@ def test_a_generation_that_nobody_uses_goes_with_its_checkpoint(state: SpeedStat
     state.use("g2")
     for name in ("g1", "g2"):
         (tmp_path / name / "offsets").mkdir(parents=True)
-    Janitor(state, tmp_path, get_logger("test")).drop_generations("g2")
+    Janitor(state, tmp_path, get_logger("test")).drop_generations()
     assert not list(state.client.scan_iter("*g1*"))
     assert state.generations() == ["g2"] and state.stamps(GENERATION) == [None, None]
     assert [folder.name for folder in tmp_path.iterdir()] == ["g2"]
@@ -221,12 +228,12 @@ def test_a_generation_that_nobody_uses_goes_with_its_checkpoint(state: SpeedStat
 
 def test_a_redis_that_is_away_is_told_apart_from_one_that_is_full(state: SpeedState, full: Redis) -> None:
     with pytest.raises(RedisFull):
-        FieldWriter(full, LAYOUT, "g1", 0, PLAN.views).write([_partial(state, 1, "ann")])
+        FieldWriter(full, LAYOUT, "g1", Fence(0, state.token), PLAN.views).write([_partial(state, 1, "ann")])
     with pytest.raises(RedisFull):
-        SpeedState(full, LAYOUT).intend("g1", Intent(0, {}, {}, 0, "abc"))
+        SpeedState(full, LAYOUT, state.token).intend("g1", Intent(0, {}, {}, 0, "abc"))
     away = Redis(port=1, retry=Retry(NoBackoff(), 0))
     with pytest.raises(RedisAway):
-        FieldWriter(away, LAYOUT, "g1", 0, PLAN.views).write([_partial(state, 1, "ann")])
+        FieldWriter(away, LAYOUT, "g1", Fence(0, state.token), PLAN.views).write([_partial(state, 1, "ann")])
     with pytest.raises(RedisAway):
         SpeedState(away, LAYOUT).current()
 

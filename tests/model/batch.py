@@ -1,24 +1,35 @@
-"""The batch job: archive the log, recompute below a boundary, publish."""
+"""The batch job: archive the log, recompute below a boundary, check the speed state, publish."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from core.cuts import Cut, Offsets, reaches, segment_of
-from core.errors import BoundaryError, EntryTaken, PositionError
-from core.handoff import check_abutting, choose_boundary
+from core.errors import BoundaryError, EntryTaken, ForeignLog, PositionError
+from core.handoff import check_abutting, check_same_log, choose_boundary
+from core.losses import Gap, gaps, require_accepted, unaccepted
 from core.manifest import Manifest, Pointer
 from core.measures import Partial
-from tests.model.world import SOURCE, Field, Range, Record, World, fold
+from tests.model.equality import Check
+from tests.model.versions import ModelVersions
+from tests.model.world import SOURCE, Field, Range, Record, World, fold, resolved
 
 Rows = Sequence[tuple[Range, list[Record]]]
 
 
 class Batch:
+    check = Check
+
     def __init__(self, world: World) -> None:
         self.world = world
+        self.versions = ModelVersions(world)
 
     def archive(self, archiver: str, appetite: int) -> None:
-        """One commit of the archive, whole or absent, from where the master dataset itself says it ends."""
+        """One commit of the archive, whole or absent, from where the master dataset itself says it ends.
+
+        Raises `PositionError` if the log dropped records before, and `ForeignLog` for another log.
+        """
+        self.check_log()
         start = self.archives_from(archiver)
+        self.check_kept(start)
         end = self.world.after(start, appetite)
         if end != start:
             self.world.archive.append(((start, end), list(self.world.read(start, end))))
@@ -26,77 +37,108 @@ class Batch:
     def archives_from(self, archiver: str) -> dict[int, int]:
         return self.world.archived()
 
-    def run(self, appetite: int) -> Iterator[None]:
-        """One run. A run that finds itself overtaken gives up; whoever overtook it has published."""
-        semantics = self.world.semantics
+    def check_log(self) -> None:
+        known, found = self.world.losses.known(), self.world.identity
+        if known:
+            check_same_log(known, (found.cluster, found.topic_id), found.topic)
+
+    def check_kept(self, start: Offsets) -> None:
+        require_accepted(self.gaps(start), self.world.losses.accepted())
+
+    def gaps(self, archived: Offsets) -> list[Gap]:
+        begin = {partition: self.world.begin(partition) for partition in self.world.ends()}
+        return gaps(self.world.losses.origin(self.world.identity, begin) | dict(archived), begin)
+
+    def accept_losses(self) -> None:
+        """An operator gives up what the log dropped: the archive goes on behind it, and manifests say so."""
+        lost = unaccepted(self.gaps(self.world.archived()), self.world.losses.accepted())
+        self.world.losses.accept(lost, str(self.world.now), "by the test")
+
+    def run(self, appetite: int, force: bool = False) -> Iterator[None]:
+        """One run. A run that finds itself overtaken gives up; whoever overtook it has published.
+
+        While an operator holds readers back, only a forced run publishes.
+        """
+        try:
+            if force or not self.versions.held():
+                yield from self.publish(appetite)
+        except (EntryTaken, BoundaryError, PositionError, ForeignLog):
+            return
+
+    def publish(self, appetite: int) -> Iterator[None]:
+        semantics, aliases = self.world.semantics, dict(self.world.aliases)
         parent = self.world.publications.current()
         self.archive("drain", appetite)
         yield
         self.cut_without_a_leader()
         yield
         pinned, cuts = list(self.world.archive), self.world.cuts.all()
-        self.check(pinned)
+        self.check_chunks(pinned)
         boundary = self.boundary(cuts, self.world.archived(), parent.boundary if parent else 0)
-        table = self.recompute(pinned, boundary, semantics)
+        table = self.recompute(pinned, boundary, semantics, aliases)
         yield
         version = self.world.publications.next_version()
-        manifest = self.manifest(version, boundary, pinned, semantics)
-        try:
-            self.world.publications.manifests.append(version, manifest.entry())
-            self.world.tables[version] = table
-            yield
-            self.point(manifest, parent, "publish")
-        except (EntryTaken, BoundaryError):
-            return
+        manifest = self.manifest(version, boundary, pinned, semantics, aliases)
+        self.world.publications.manifests.append(version, manifest.entry())
+        self.world.tables[version] = table
+        yield
+        yield from self.check(self.world).before(manifest, parent, list(below(pinned, boundary)))
+        self.point(manifest, parent)
+        self.versions.clean()
 
     def cut_without_a_leader(self) -> None:
         """At or beyond all that the last leader intended, so that what it wrote keeps its segment."""
         redis, archived = self.world.redis, self.world.archived()
-        intents = [redis.intent(name) for name in redis.intents]
-        if not redis.leases and all(reaches(archived, intent.end) for intent in intents if intent):
+        intent = redis.intent(redis.writing)
+        if redis.writing not in redis.leases and (intent is None or reaches(archived, intent.end)):
             try:
                 self.world.cuts.make(archived, "batch")
             except (EntryTaken, PositionError):
                 return
 
-    def check(self, pinned: Rows) -> None:
+    def check_chunks(self, pinned: Rows) -> None:
         check_abutting([chunk for chunk, _ in pinned])
 
     def boundary(self, cuts: Sequence[Cut], archived: Offsets, at_least: int) -> Cut:
         return choose_boundary(cuts, archived, at_least)
 
-    def recompute(self, pinned: Rows, boundary: Cut, semantics: int) -> dict[Field, Partial]:
+    def recompute(
+        self, pinned: Rows, boundary: Cut, semantics: int, aliases: Mapping[str, str]
+    ) -> dict[Field, Partial]:
         """Every view from all records below the boundary: the first valid copy by segment and position."""
         cuts = self.world.cuts.all()
         first: dict[str, Record] = {}
         rows = [(segment_of(*row.position, cuts), row.position, row) for row in below(pinned, boundary)]
         for _, _, record in sorted(rows, key=lambda row: row[:2]):
-            if record.valid:
+            if self.counts(record, semantics):
                 first.setdefault(record.event_id, record)
-        return fold((record.field, record.partial(semantics)) for record in first.values())
+        return fold((resolved(record.field, aliases), record.partial(semantics)) for record in first.values())
 
-    def manifest(self, version: int, boundary: Cut, pinned: Rows, semantics: int) -> Manifest:
-        read = sum(1 for _ in below(pinned, boundary))
+    def counts(self, record: Record, semantics: int) -> bool:
+        """By the contract of today, whatever was found when it was archived."""
+        return record.counts(semantics)
+
+    def manifest(
+        self, version: int, boundary: Cut, pinned: Rows, semantics: int, aliases: Mapping[str, str]
+    ) -> Manifest:
+        cluster, topic = self.world.losses.known() or ("", "")
         return Manifest(
             version,
             SOURCE.name,
             boundary.number,
             boundary.offsets,
-            "cluster",
-            "topic",
+            cluster,
+            topic,
             len(pinned),
             str(semantics),
             str(self.world.now),
-            counts={"read": read},
+            counts={"read": sum(1 for _ in below(pinned, boundary))},
+            losses=self.world.losses.below(boundary.offsets),
+            origin={"aliases": dict(aliases)},
         )
 
-    def point(self, manifest: Manifest, parent: Pointer | None, kind: str) -> None:
-        self.world.publications.publish(manifest, parent, kind, str(self.world.now))
-
-    def roll_back(self, version: int) -> None:
-        """An operator points readers at an older version."""
-        manifest = self.world.publications.manifest(version)
-        self.point(manifest, self.world.publications.current(), "rollback")
+    def point(self, manifest: Manifest, parent: Pointer | None) -> None:
+        self.world.publications.publish(manifest, parent, "publish", str(self.world.now))
 
 
 def below(pinned: Rows, boundary: Cut) -> Iterator[Record]:

@@ -1,18 +1,27 @@
-"""Simpler versions of the protocol, each with the number of the schedule on which it serves wrong numbers."""
+"""Simpler versions of the protocol, each with the number of the schedule on which it goes wrong: 1 to 7."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from core.cuts import Cut, Offsets
-from core.handoff import Intent, Progress
-from core.layout import unseal
+from core.equality import Place
+from core.handoff import Generation, Intent, Progress
 from core.manifest import Manifest, Pointer, Publications
-from tests.model.batch import Batch, Rows
+from core.measures import Partial
+from core.standing import Standing
+from tests.model.batch import Batch
+from tests.model.equality import Check
 from tests.model.reader import Reader
 from tests.model.redis import Shard
-from tests.model.speed import Fields, Marks, Speed
-from tests.model.world import Record
+from tests.model.speed import Speed
+from tests.model.world import VIEW, Field, Record
+
+Places = Mapping[Place, Partial]
+
+
+def shown(partial: Partial | None) -> int:
+    return int(VIEW.present(partial)["n"]) if partial else 0
 
 
 class BorderOfTime(Batch):
@@ -71,8 +80,17 @@ class MarksAreSeen(Speed):
 class KnowsNoEarlierCopies(Speed):
     """4: a generation does not read what lies just before its start."""
 
-    def reads_from(self, start: int) -> dict[int, int]:
-        return dict(self.world.cuts.get(start).offsets)
+    def beginning(self, name: str) -> tuple[Generation, Progress]:
+        generation, progress = super().beginning(name)
+        return generation, replace(progress, end=self.ends_of(self.world.cuts.get(generation.start_cut)))
+
+
+class NewestTime(Speed):
+    """5: freshness is the newest time of any partition, though another one lags."""
+
+    def as_of(self, ends: Offsets, consumed: Offsets, oldest: Mapping[int, float]) -> float:
+        waiting = [oldest[p] for p in oldest]
+        return self.world.now if len(waiting) < len(ends) else max(waiting)
 
 
 class ReadsNoFloors(Reader):
@@ -82,8 +100,27 @@ class ReadsNoFloors(Reader):
         return []
 
 
+class DifferenceOfVersions(Batch):
+    """6: holds the speed state against the new batch view minus the old one: a mended contract fails it."""
+
+    class check(Check):
+        def objection(
+            self, standing: Standing | None, manifest: Manifest, start: int, boundary: Cut
+        ) -> str | None:
+            return None if standing and boundary.number >= start else "nothing to compare"
+
+        def judge(self, generation: Generation, found: Places, expected: Places) -> None:
+            *_, old, new = [{}, *(table for _, table in sorted(self.world.tables.items()))]
+            grown = Counter({place: shown(new[place]) - shown(old.get(place)) for place in new})
+            held = Counter[Field]()
+            for (key, _, bucket), partial in found.items():
+                held[key, bucket] += shown(partial)
+            if +grown != +held:
+                self.world.alarms.append("they differ")
+
+
 class BareIncrement(Speed):
-    """6: adds again on replay."""
+    """Rule 6: adds again on replay."""
 
     class shard(Shard):
         def is_new(self, batch: int, held: int) -> bool:
@@ -107,36 +144,3 @@ class LastWriterWins(Publications):
             },
         )
         return self.pointer(number + 1)
-
-
-class StartsAtTheNewestCut(Speed):
-    """9: a generation says that it starts at the boundary, and reads from the newest cut."""
-
-    def reads_from(self, start: int) -> dict[int, int]:
-        return dict(self.world.cuts.latest().offsets)
-
-
-class TouchesLater(Speed):
-    """13: fields first, the list of what was touched in another call, and a replay skips both."""
-
-    class shard(Shard):
-        def touch(self, changes: Mapping[Any, Any]) -> None:
-            pass
-
-    def write(self, shard: Shard, batch: int, fields: Fields, marks: Marks) -> Iterator[None]:
-        new = {n: v for n, v in fields.items() if n not in shard.fields or unseal(shard.fields[n])[0] < batch}
-        yield from super().write(shard, batch, fields, marks)
-        Shard.touch(shard, new)
-
-
-class TwoArchivers(Batch):
-    """14: a drain and a long-running archiver, each with a checkpoint of its own."""
-
-    def archives_from(self, archiver: str) -> dict[int, int]:
-        ends: dict[str, dict[int, int]] = self.__dict__.setdefault("ends", {})
-        start = ends.get(archiver, {})
-        ends[archiver] = self.world.after(start, 1000)
-        return start
-
-    def check(self, pinned: Rows) -> None:
-        pass

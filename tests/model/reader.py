@@ -1,7 +1,7 @@
 """A query: it resolves one manifest, reads the speed state, merges, and says whether it is complete."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from core.handoff import doubts
@@ -9,13 +9,14 @@ from core.layout import unseal
 from core.manifest import Manifest
 from core.measures import Partial
 from tests.model.redis import Shard
-from tests.model.world import VIEW, Counts, Field, World, fold
+from tests.model.world import VIEW, Counts, Field, World, fold, resolved
 
 
 @dataclass
 class Answer:
     semantics: int
     reasons: list[str]
+    manifest: Manifest | None = None
     as_of: float = 0
     counts: Counts = field(default_factory=Counter)
 
@@ -29,6 +30,8 @@ class Reader:
         """Progress and lease are read before the fields, so that the fields are at least as new."""
         redis, semantics = self.world.redis, self.world.semantics
         manifest = self.world.publications.resolve()
+        # files that a reader has opened stay, whoever removes them
+        table = self.world.tables[manifest.version] if manifest else {}
         yield
         name = redis.current or ""
         generation, progress, lease = redis.generation(name), redis.progress(name), redis.leases.get(name)
@@ -49,9 +52,11 @@ class Reader:
         )
         if generation and len(seen) < generation.shards:
             reasons.append("the speed state is gone")
-        self.answer = Answer(int(manifest.semantics) if manifest else semantics, reasons)
+        if name in redis.condemned:
+            reasons.append(f"the generation is condemned: {redis.condemned[name]}")
+        self.answer = Answer(int(manifest.semantics) if manifest else semantics, reasons, manifest)
         self.answer.as_of = lease.as_of if lease else 0
-        self.answer.counts = self.merged(manifest, speed)
+        self.answer.counts = self.merged(table, speed, aliases_of(manifest))
 
     def stamps(self, seen: list[Shard]) -> list[int | None]:
         return [shard.stamp for shard in seen]
@@ -64,10 +69,21 @@ class Reader:
             if segment >= boundary:
                 yield (key, bucket), VIEW.codec.unpack(unseal(value)[1])
 
-    def merged(self, manifest: Manifest | None, speed: list[tuple[Field, Partial]]) -> Counts:
-        batch = self.world.tables[manifest.version] if manifest else {}
+    def merged(
+        self, table: Mapping[Field, Partial], speed: list[tuple[Field, Partial]], aliases: Mapping[str, str]
+    ) -> Counts:
+        """Both parts, speed fields under the name that the batch view's keys have been joined to."""
         counts: Counts = Counter()
-        for (key, bucket), partial in fold(iter([*batch.items(), *speed])).items():
+        placed = [(self.place(field, aliases), partial) for field, partial in speed]
+        for (key, bucket), partial in fold(iter([*table.items(), *placed])).items():
             for measure, number in VIEW.present(partial).items():
                 counts[(key, bucket, measure)] = number
         return counts
+
+    def place(self, field: Field, aliases: Mapping[str, str]) -> Field:
+        return resolved(field, aliases)
+
+
+def aliases_of(manifest: Manifest | None) -> Mapping[str, str]:
+    aliases: Mapping[str, str] = manifest.origin["aliases"] if manifest else {}
+    return aliases

@@ -9,6 +9,7 @@ from typing import Any
 from core.errors import StateLost
 from core.handoff import Generation, Intent, Lease, Progress
 from core.layout import seal, unseal
+from core.rebuilds import RebuildRequest
 
 Name = tuple[str, int, int]  # key text, segment, bucket
 Merge = Callable[[bytes | None, Any], bytes]
@@ -60,6 +61,9 @@ class Shard:
 class Redis:
     current: str | None = None
     writing: str | None = None
+    following: str | None = None
+    rebuild: RebuildRequest | None = None
+    condemned: dict[str, str] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
     intents: dict[str, Any] = field(default_factory=dict)
     progresses: dict[str, Any] = field(default_factory=dict)
@@ -75,6 +79,11 @@ class Redis:
 
     def progress(self, name: str | None) -> Progress | None:
         return Progress.from_json(self.progresses[name]) if name in self.progresses else None
+
+    def condemn(self, name: str, reason: str) -> None:
+        """No answer of it is complete from now on, and it is to be rebuilt."""
+        self.condemned[name] = reason
+        self.rebuild = self.rebuild or RebuildRequest(name, reason)
 
     def forget(self, name: str) -> None:
         for kept in (self.meta, self.intents, self.progresses, self.leases, self.shards):

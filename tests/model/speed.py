@@ -1,12 +1,12 @@
 """The speed job. After a crash it knows what Redis and its checkpoint hold, and nothing else."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from core.cuts import Cut, reaches, segment_of
-from core.errors import EntryTaken, IntentMismatch, StateLost
+from core.cuts import Cut, Offsets, reaches
+from core.errors import EntryTaken, ForeignLog, IntentMismatch, StateLost
 from core.handoff import (
     Generation,
     Intent,
@@ -14,72 +14,116 @@ from core.handoff import (
     Progress,
     as_of,
     check_intent,
+    check_same_log,
     may_cut,
     respects,
-    window_start,
 )
-from core.keys import shard_of
-from core.layout import event_digest, mark_shard
-from core.measures import Partial
-from tests.model.redis import Name, Shard
-from tests.model.world import SHARDS, SOURCE, VIEW, WINDOW, Checkpoint, Record, World
+from core.rebuilds import RebuildRequest
+from speed_layer.generations import Wanted, beginning
+from tests.model.counting import Counting, Fields, Marks, merge
+from tests.model.redis import Shard
+from tests.model.world import SHARDS, SOURCE, WINDOW, Checkpoint, World
 
 CUT_INTERVAL = 2
-Fields = dict[Name, Partial]
-Marks = dict[bytes, tuple[int, int]]
 
 
-class Speed:
+class Speed(Counting):
+    """The leader, and beside it the generation that is rebuilt, if one is asked for."""
+
     shard = Shard
 
     def __init__(self, world: World) -> None:
-        self.world, self.redis = world, world.redis
+        super().__init__(world)
+        self.busy = False
 
     def work(self, appetite: int) -> Iterator[None]:
-        """One round of the job. What it cannot go on with, it begins anew from the boundary."""
+        """One round of the leader. What it cannot go on with, it begins anew from the boundary."""
+        self.busy = True
         try:
-            generation = self.generation()
+            generation = self.generation(self.redis.writing)
             yield from self.tend(generation)
-            yield from self.micro_batch(generation, appetite)
+            yield from self.micro_batch(generation, appetite, self.world.ends())
             yield from self.make_cut(generation)
         except (IntentMismatch, StateLost):
             yield from self.begin()
+        except ForeignLog:
+            return
+        finally:
+            self.busy = False
 
-    def generation(self) -> Generation:
-        found = self.redis.generation(self.redis.writing)
+    def follow(self, appetite: int) -> Iterator[None]:
+        """One round of a rebuild: it goes no further than the leader stands, until it takes its place."""
+        request, leader = self.redis.rebuild, self.redis.progress(self.redis.writing)
+        if request is None or leader is None or not self.asked(request):
+            return
+        try:
+            follower = self.generation(self.redis.following)
+            yield from self.tend(follower)
+            yield from self.micro_batch(follower, appetite, self.pace(leader))
+            self.succeed(follower)
+        except (IntentMismatch, StateLost):
+            yield from self.begin(beside=True)
+        except ForeignLog:
+            return
+
+    def asked(self, request: RebuildRequest) -> bool:
+        """A request is void once readers use another generation."""
+        if request.replace not in (self.redis.writing, self.redis.current):
+            self.redis.rebuild = None
+        return request.replace == self.redis.writing
+
+    def pace(self, leader: Progress) -> Offsets:
+        return leader.end
+
+    def succeed(self, follower: Generation) -> None:
+        """In one step, and while the leader writes nothing, the follower leads and readers use it."""
+        leader, reached = self.redis.progress(self.redis.writing), self.progress(follower).end
+        if not self.busy and leader and reaches(reached, leader.end):
+            self.redis.leases.pop(self.redis.writing or "", None)
+            self.redis.writing = self.redis.current = follower.id
+            self.redis.following = self.redis.rebuild = None
+
+    def generation(self, name: str | None) -> Generation:
+        self.check_log()
+        found = self.redis.generation(name)
         if found is None or found.semantics != str(self.world.semantics):
             raise StateLost("no generation of these definitions")
         return found
 
+    def check_log(self) -> None:
+        manifest, found = self.world.publications.resolve(), self.world.identity
+        if manifest:
+            archived = (manifest.cluster_id, manifest.topic_id)
+            check_same_log(archived, (found.cluster, found.topic_id), found.topic)
+
     # --- a generation -------------------------------------------------------------------------------------
 
-    def begin(self) -> Iterator[None]:
-        """Start a generation at the floor; the old one goes on answering until this one has caught up."""
-        pointer, cuts = self.world.publications.current(), self.world.cuts.all()
-        start = pointer.floor if pointer else 0
-        name = f"g{len(self.world.checkpoints)}"
-        first = self.reads_from(start)
-        generation = Generation(
-            name,
-            SOURCE.name,
-            start,
-            self.world.cuts.get(start).offsets,
-            str(self.world.semantics),
-            SHARDS,
-            "cluster",
-            "topic",
-        )
-        self.world.checkpoints[name] = Checkpoint(first)
+    def begin(self, beside: bool = False) -> Iterator[None]:
+        """Start a generation at the boundary; the old one goes on answering until this one has caught up."""
+        generation, progress = self.beginning(f"g{len(self.world.checkpoints)}")
+        name = generation.id
+        self.world.checkpoints[name] = Checkpoint(dict(progress.end))
         self.redis.meta[name] = generation.to_json()
-        self.redis.shards[name] = [self.shard(stamp=-1, floor=start) for _ in range(SHARDS)]
+        self.redis.shards[name] = [self.shard(stamp=-1, floor=generation.start_cut) for _ in range(SHARDS)]
         yield
-        self.redis.progresses[name] = Progress(-1, first, len(cuts), start).to_json()
+        self.redis.progresses[name] = progress.to_json()
         yield
-        self.redis.writing = name
+        if beside:
+            self.redis.following = name
+        else:
+            self.redis.writing, self.redis.following = name, None
 
-    def reads_from(self, start: int) -> dict[int, int]:
-        """Some segments before the start are read for their marks alone."""
-        return dict(self.world.cuts.get(window_start(start, WINDOW)).offsets)
+    def ends_of(self, cut: Cut) -> dict[int, int]:
+        return {partition: cut.offset(partition) for partition in self.world.ends()}
+
+    def beginning(self, name: str) -> tuple[Generation, Progress]:
+        manifest, identity = self.world.publications.resolve(), self.world.identity
+        begins = {partition: self.world.begin(partition) for partition in self.world.ends()}
+        wanted = Wanted(
+            SOURCE.name, str(self.world.semantics), SHARDS, WINDOW, identity,
+            manifest.boundary if manifest else 0, self.world.losses.origin(identity, begins),
+        )  # fmt: skip
+        return beginning(wanted, name, self.world.cuts.all(), begins)
 
     # --- between micro-batches, also when the log is idle -------------------------------------------------
 
@@ -91,12 +135,18 @@ class Speed:
         self.check_stamps(generation, progress)
         if pointer and progress.floor > pointer.boundary:
             raise StateLost("a roll-back needs what was dropped")
+        if pointer and progress.lost and pointer.boundary > generation.start_cut:
+            raise StateLost("what it lost may lie before the boundary now")
         self.store(generation, replace(progress, cuts=len(cuts)))
         yield
-        yield from self.drop(generation, pointer.floor if pointer else 0)
+        yield from self.drop(generation, self.floor())
         self.vouch(generation)
         yield
         self.move_readers(generation)
+
+    def floor(self) -> int:
+        pointer = self.world.publications.current()
+        return pointer.floor if pointer else 0
 
     def check_cuts(self, cuts: list[Cut], progress: Progress) -> None:
         if not respects(cuts, progress.cuts, progress.end):
@@ -118,39 +168,49 @@ class Speed:
         progress, ends = self.progress(generation), self.world.ends()
         waiting = {p: self.world.log[p][progress.end.get(p, 0) :] for p in ends}
         oldest = {p: float(records[0].at) for p, records in waiting.items() if records}
-        time = as_of(self.world.now, ends, progress.end, oldest)
+        time = self.as_of(ends, progress.end, oldest)
         self.redis.leases[generation.id] = Lease(progress.batch, time, self.world.now)
 
+    def as_of(self, ends: Offsets, consumed: Offsets, oldest: Mapping[int, float]) -> float:
+        return as_of(self.world.now, ends, consumed, oldest)
+
     def move_readers(self, generation: Generation) -> None:
-        """Move to this generation once it is as far as the old one, or the old one is gone."""
+        """Move to the leader once it is as far as the old one, or the old one is gone."""
         old = self.redis.progress(self.redis.current)
-        if self.redis.current == generation.id:
+        if generation.id in (self.redis.current, self.redis.following):
             return
         if old is None or reaches(self.progress(generation).end, old.end):
             self.redis.current = generation.id
 
     # --- a micro-batch ------------------------------------------------------------------------------------
 
-    def micro_batch(self, generation: Generation, appetite: int) -> Iterator[None]:
+    def micro_batch(self, generation: Generation, appetite: int, limit: Offsets) -> Iterator[None]:
         checkpoint = self.world.checkpoints[generation.id]
         batch = checkpoint.next
         if batch not in checkpoint.planned:
-            start, end = checkpoint.end, self.world.after(checkpoint.end, appetite)
+            start, end = checkpoint.end, self.world.after(checkpoint.end, appetite, limit)
+            self.check_kept(start)
             if start == end:
                 return
             checkpoint.planned[batch] = (start, end)
             yield
         intent = self.intend(generation, batch, *checkpoint.planned[batch])
         yield
+        self.check_kept(intent.start)
         fields, marks = self.partials(generation, intent)
         for place, shard in enumerate(self.shards(generation)):
             yield from self.write(shard, batch, fields[place], marks[place])
         floor = self.progress(generation).floor
-        self.store(generation, Progress(batch, intent.end, intent.cuts, floor))
+        lost = self.progress(generation).lost
+        self.store(generation, Progress(batch, intent.end, intent.cuts, floor, lost))
         yield
         checkpoint.committed = batch
         self.vouch(generation)
         yield
+
+    def check_kept(self, start: Offsets) -> None:
+        if any(self.world.begin(partition) > offset for partition, offset in start.items()):
+            raise StateLost("the log dropped what was not read")
 
     def write(self, shard: Shard, batch: int, fields: Fields, marks: Marks) -> Iterator[None]:
         shard.write(batch, fields, marks, merge)
@@ -168,35 +228,6 @@ class Speed:
     def replay(self, stored: Intent, planned: Intent) -> Intent:
         check_intent(stored, planned)
         return stored
-
-    def partials(self, generation: Generation, intent: Intent) -> tuple[list[Fields], list[Marks]]:
-        """For each shard its changed fields and its new marks."""
-        cuts = self.world.cuts.all()[: intent.cuts]
-        fields: list[Fields] = [{} for _ in range(SHARDS)]
-        marks: list[Marks] = [{} for _ in range(SHARDS)]
-        records = [record for record in self.world.read(intent.start, intent.end) if record.valid]
-        owners = self.owners(generation, records)
-        for record in records:
-            segment, digest = segment_of(*record.position, cuts), event_digest(record.event_id)
-            marks[mark_shard(digest, SHARDS)][digest] = owners[digest]
-            if segment >= generation.start_cut and owners[digest] == record.position:
-                (key, bucket), partial = record.field, record.partial(self.world.semantics)
-                place = fields[shard_of(VIEW.name, key, SHARDS)]
-                name = (key, segment, bucket)
-                place[name] = VIEW.merge(place.get(name, VIEW.zero), partial)
-        return fields, marks
-
-    def owners(self, generation: Generation, records: list[Record]) -> Marks:
-        """The position of the copy that counts: a mark, else the first one here."""
-        shards, found = self.shards(generation), Marks()
-        for record in records:
-            digest = event_digest(record.event_id)
-            mark = shards[mark_shard(digest, SHARDS)].marks.get(digest)
-            found.setdefault(digest, self.owner(record, mark))
-        return found
-
-    def owner(self, record: Record, mark: tuple[int, int] | None) -> tuple[int, int]:
-        return mark or record.position
 
     def make_cut(self, generation: Generation) -> Iterator[None]:
         progress, latest = self.progress(generation), self.world.cuts.latest()
@@ -219,11 +250,3 @@ class Speed:
 
     def store(self, generation: Generation, progress: Progress) -> None:
         self.redis.progresses[generation.id] = progress.to_json()
-
-    def shards(self, generation: Generation) -> list[Shard]:
-        return self.redis.shards[generation.id]
-
-
-def merge(packed: bytes | None, change: Partial) -> bytes:
-    held = VIEW.codec.unpack(packed) if packed is not None else VIEW.zero
-    return VIEW.codec.pack(VIEW.merge(held, change))

@@ -1,8 +1,8 @@
 """All that outlives a process: the log, the registry, the archive, Redis, the checkpoints, the clock."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,11 @@ from core import Count, Source, Sum, View
 from core.cuts import CutRegistry, Offsets
 from core.entries import EntryLog
 from core.errors import EntryTaken
+from core.keys import parse_key
+from core.losses import Losses
 from core.manifest import Publications
 from core.measures import Partial
+from core.topics import LogIdentity
 from tests.model.redis import Redis
 
 SOURCE = Source("things", contract="things")
@@ -36,6 +39,10 @@ class Record:
     bucket: int
     amount: int
     valid: bool = True
+    heals: bool = False  # the contract of the first definitions refuses it, and every later one accepts it
+
+    def counts(self, semantics: int) -> bool:
+        return self.valid or (self.heals and semantics > 1)
 
     @property
     def position(self) -> tuple[int, int]:
@@ -93,7 +100,14 @@ class World:
     def __init__(self, publications: type[Publications] = Publications) -> None:
         self.now = 0
         self.semantics = 1
+        self.topic = 1
+        self.losses = Losses(MemoryEntries(), MemoryEntries())
         self.log: list[list[Record]] = [[], []]
+        self.sent: list[Record] = []
+        self.begins: dict[int, int] = {}
+        self.aliases: dict[str, str] = {}
+        self.alarms: list[str] = []
+        self.checks: list[str] = []
         self.cuts = CutRegistry(MemoryEntries())
         self.publications = publications(MemoryEntries(), MemoryEntries())
         self.archive: list[tuple[Range, list[Record]]] = []
@@ -102,38 +116,60 @@ class World:
         self.checkpoints: dict[str, Checkpoint] = {}
         self.cut_times: dict[int, int] = {}
 
-    def send(self, partition: int, event_id: str, key: str, bucket: int, amount: int, valid: bool) -> Record:
+    def send(self, record: Record) -> Record:
         """Append a record; its time lies before every later reading of the clock."""
-        place = self.log[partition]
-        record = Record(partition, len(place), self.now, event_id, key, bucket, amount, valid)
-        place.append(record)
+        place = self.log[record.partition]
+        sent = replace(record, offset=len(place), at=self.now)
+        place.append(sent)
+        self.sent.append(sent)
         self.now += 1
-        return record
+        return sent
+
+    @property
+    def identity(self) -> LogIdentity:
+        return LogIdentity("cluster", SOURCE.topic, f"topic {self.topic}")
 
     def ends(self) -> dict[int, int]:
         return {partition: len(records) for partition, records in enumerate(self.log)}
 
     def read(self, start: Offsets, end: Offsets) -> Iterator[Record]:
         for partition, last in end.items():
-            yield from self.log[partition][start.get(partition, 0) : last]
+            yield from self.log[partition][max(start.get(partition, 0), self.begin(partition)) : last]
+
+    def begin(self, partition: int) -> int:
+        """The first offset that the log still has."""
+        return self.begins.get(partition, 0)
 
     def archived(self) -> dict[int, int]:
         return dict(self.archive[-1][0][1]) if self.archive else {}
 
-    def after(self, start: Offsets, appetite: int) -> dict[int, int]:
+    def after(self, start: Offsets, appetite: int, limit: Offsets | None = None) -> dict[int, int]:
         """Where a read of at most `appetite` records for each partition ends."""
-        return {p: min(end, start.get(p, 0) + appetite) for p, end in self.ends().items()}
+        ends = self.ends() if limit is None else limit
+        return {p: max(start.get(p, 0), min(end, start.get(p, 0) + appetite)) for p, end in ends.items()}
 
-    def truth(self, semantics: int, before: float = float("inf")) -> Counts:
+    def truth(self, semantics: int, aliases: Mapping[str, str], before: float = float("inf")) -> Counts:
         """The oracle: the first valid copy of each event sent before a time, counted plainly."""
-        found: Counts = Counter()
-        seen: set[str] = set()
-        for record in sorted((r for records in self.log for r in records), key=lambda r: r.at):
-            if record.valid and record.at < before and record.event_id not in seen:
-                seen.add(record.event_id)
-                found[(*record.field, "n")] += 1
-                found[(*record.field, "total")] += record.amount * semantics
-        return found
+        return plainly([record for record in self.sent if record.at < before], semantics, aliases)
+
+
+def plainly(records: Iterable[Record], semantics: int, aliases: Mapping[str, str]) -> Counts:
+    """The first valid copy of each event, in the order they were sent."""
+    found: Counts = Counter()
+    seen: set[str] = set()
+    for record in records:
+        if record.counts(semantics) and record.event_id not in seen:
+            seen.add(record.event_id)
+            place = resolved(record.field, aliases)
+            found[(*place, "n")] += 1
+            found[(*place, "total")] += record.amount * semantics
+    return found
+
+
+def resolved(place: Field, aliases: Mapping[str, str]) -> Field:
+    """A field under the name that its key has been joined to."""
+    name = parse_key(place[0])[0]
+    return VIEW.key_of({"k": aliases.get(str(name), name)}), place[1]
 
 
 def fold(partials: Iterator[tuple[Field, Partial]]) -> dict[Field, Partial]:

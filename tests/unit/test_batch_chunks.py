@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batch_layer.chunks import check_kept, next_chunk, remaining
+from batch_layer.chunks import check_long_enough, next_chunk, reading_start, remaining
 from core.errors import PositionError
+from core.losses import Gap
 
 OFFSETS = st.dictionaries(st.integers(0, 4), st.integers(0, 50), max_size=5)
 
@@ -36,14 +37,13 @@ def test_a_partition_starts_where_the_log_begins() -> None:
     assert remaining({0: 9}, {0: 3, 1: 5}, {0: 10, 1: 8}) == {0: (9, 10), 1: (5, 8)}
 
 
-def test_records_dropped_before_they_were_archived_are_an_error_that_names_them() -> None:
-    check_kept({0: 5}, {0: 5}, {0: 5})
-    with pytest.raises(
-        PositionError, match=r"partition 1: archived up to 4, but the log begins at 9: offsets 4 to 8"
-    ):
-        check_kept({0: 5, 1: 4}, {0: 5, 1: 9}, {0: 5, 1: 12})
-
-
 def test_a_log_shorter_than_its_archive_is_an_error() -> None:
+    check_long_enough({0: 5}, {0: 5})
     with pytest.raises(PositionError, match="partition 0: archived up to 5, the log ends at 3"):
-        check_kept({0: 5}, {0: 0}, {0: 3})
+        check_long_enough({0: 5}, {0: 3})
+
+
+def test_a_partition_is_read_on_behind_what_is_lost_unless_the_loss_is_refused() -> None:
+    lost = [Gap(0, 5, 9), Gap(1, 4, 6)]
+    assert reading_start({0: 5, 1: 4, 2: 7}, lost, []) == {0: 9, 1: 6, 2: 7}
+    assert reading_start({0: 5, 1: 4, 2: 7}, lost, [Gap(1, 5, 6)]) == {0: 9, 1: 4, 2: 7}

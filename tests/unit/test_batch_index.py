@@ -82,6 +82,21 @@ def test_every_row_of_every_file_is_found_by_key_tile_and_bucket(tmp_path: Path)
         assert index_bucket(index_key(key, width, bucket)) == bucket
 
 
+def test_a_key_of_any_length_has_its_rows_and_no_other_has(tmp_path: Path) -> None:
+    """Beyond the longest text that a contract accepts: nothing a record holds may stop a run."""
+    lengths = (4_000, 4_096, 65_530, 65_536, 300_000)
+    keys = [key_text(["é" * (length // 2) + end]) for length in lengths for end in ("", "x", "y")]
+    rows = rows_of(keys, HOUR, 3)
+    part, made = build(tmp_path, [table_file(tmp_path, "one.parquet", HOUR, rows)])
+    found = dict(entries(part.path))
+    assert made.rows == len(rows)
+    for key, width, bucket, *partial in rows:
+        value = found[index_key(key, width, bucket)]
+        at = unframe(value, key)
+        assert at is not None and view().codec.unpack(value, at) == tuple(partial)
+        assert unframe(value, key + "z") is None
+
+
 def test_a_range_is_one_walk_in_order_of_time(tmp_path: Path) -> None:
     keys = [key_text([text]) for text in ("b", "a", "ab")]
     part, _ = build(tmp_path, [table_file(tmp_path, "one.parquet", HOUR, rows_of(keys, HOUR, 5)[::-1])])

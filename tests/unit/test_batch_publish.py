@@ -60,7 +60,7 @@ def test_the_index_that_readers_rolled_back_to_stays(tmp_path: Path) -> None:
     publications = folders.publications()
     publications.publish(manifest(1), publications.current(), "rollback", NOW.isoformat())
     clean(folders, 2, get_logger("test"))
-    assert kept(folders) == [1, 4]
+    assert kept(folders) == [1, 3, 4]
 
 
 def test_what_crashed_runs_left_is_removed(tmp_path: Path) -> None:

@@ -57,6 +57,14 @@ def test_archived_micro_batches_that_abut_give_their_end() -> None:
     assert check_abutting([({0: 40}, {0: 50})]) == {0: 50}
 
 
+def test_a_gap_that_was_accepted_may_be_left_out_and_no_other() -> None:
+    chain: list[Any] = [({0: 0, 1: 0}, {0: 5, 1: 2}), ({0: 7, 1: 2}, {0: 8, 1: 3})]
+    assert check_abutting(chain, {(0, 5, 7)}) == {0: 8, 1: 3}
+    for other in ((0, 5, 6), (0, 4, 7), (1, 5, 7), (0, 5, 8)):
+        with pytest.raises(PositionError, match="archived up to 5, and then from 7"):
+            check_abutting(chain, {other})
+
+
 @pytest.mark.parametrize(
     ("chain", "message"),
     [

@@ -48,7 +48,10 @@ def test_shards_and_generations_differ_in_their_tag() -> None:
 def test_sources_and_generations_have_keys_of_their_own() -> None:
     other = Layout("lambda", "orders")
     assert LAYOUT.current() != other.current() != other.writing()
-    assert LAYOUT.of("g1", "progress") == "lambda:wikipedia.edits:g1:progress"
+    assert LAYOUT.of("g1", "progress") == "lambda:{wikipedia.edits}:g1:progress"
+    named = [LAYOUT.current(), LAYOUT.writing(), LAYOUT.following(), LAYOUT.rebuild()]
+    assert len({*named, LAYOUT.containers("g1", "v")}) == 5
+    assert {tag(name) for name in named} == {"wikipedia.edits"}
 
 
 @pytest.mark.parametrize(

@@ -38,17 +38,16 @@ class Schedules(RuleBasedStateMachine):
         places=st.lists(st.integers(0, 2), min_size=1, max_size=3),
         key=st.sampled_from("ab"),
         bucket=st.sampled_from([0, 3600]),
-        valid=st.sampled_from([True, True, True, False]),
+        fate=st.sampled_from([(True, False)] * 4 + [(False, False), (False, True)]),
     )
-    def send(self, places: list[int], key: str, bucket: int, valid: bool) -> None:
+    def send(self, places: list[int], key: str, bucket: int, fate: tuple[bool, bool]) -> None:
         for partition in places:
-            self.platform.send(partition, key, bucket, valid)
+            self.platform.send(partition, key, bucket, *fate)
 
-    @precondition(lambda self: self.platform.sent)
+    @precondition(lambda self: self.platform.copied())
     @rule(data=st.data())
     def send_a_copy(self, data: Any) -> None:
-        sent = [record for records in self.platform.world.log for record in records]
-        self.platform.send_again(data.draw(st.sampled_from(sent)))
+        self.platform.send_again(data.draw(st.sampled_from(self.platform.copied())))
 
     @rule(appetite=appetite, rounds=st.integers(1, 3))
     def run_the_speed_job(self, appetite: int, rounds: int) -> None:
@@ -63,9 +62,27 @@ class Schedules(RuleBasedStateMachine):
         self.platform.step_speed(count, appetite)
         self.platform.kill_speed()
 
-    @rule(appetite=appetite)
-    def publish(self, appetite: int) -> None:
-        self.platform.publish(appetite)
+    @rule()
+    def ask_for_a_rebuild(self) -> None:
+        self.platform.ask_for_a_rebuild()
+
+    @rule(appetite=appetite, count=st.integers(1, 12))
+    def let_a_rebuild_stand_still(self, appetite: int, count: int) -> None:
+        self.platform.step_rebuild(count, appetite)
+
+    @rule(appetite=appetite, force=st.booleans())
+    def publish(self, appetite: int, force: bool) -> None:
+        self.platform.publish(appetite, force)
+
+    @precondition(lambda self: len(self.platform.world.tables) > 1)
+    @rule(version=st.integers(0, 6))
+    def roll_back(self, version: int) -> None:
+        self.platform.roll_back(version)
+
+    @precondition(lambda self: self.platform.batch.versions.held())
+    @rule()
+    def roll_forward(self) -> None:
+        self.platform.roll_forward()
 
     @rule(which=which, count=st.integers(1, 5), appetite=appetite)
     def let_a_publisher_stand_still(self, which: int, count: int, appetite: int) -> None:
@@ -100,8 +117,13 @@ class Schedules(RuleBasedStateMachine):
         if world.redis.snapshots:
             last = len(world.redis.snapshots) - 1
             happenings["a shard rewinds"] = lambda: platform.rewind_shard(data.draw(st.integers(0, last)))
-        if world.tables:
-            happenings["a roll-back"] = lambda: platform.roll_back(data.draw(st.integers(0, 5)))
+        if world.losses.known():
+            happenings["the log drops records"] = lambda: platform.drop_records(
+                data.draw(which), data.draw(appetite)
+            )
+            happenings["losses are accepted"] = platform.accept_losses
+        if not world.aliases:
+            happenings["names are joined"] = platform.join_names
         if world.semantics < 3:
             happenings["definitions change"] = platform.change_definitions
             happenings["an old checkpoint"] = lambda: platform.tear_checkpoint(1)
@@ -114,7 +136,7 @@ class Schedules(RuleBasedStateMachine):
 
 MORE = int(os.environ.get("MODEL_SCHEDULES", "0"))
 Schedules.TestCase.settings = settings(
-    max_examples=MORE or 200,
+    max_examples=MORE or 150,
     stateful_step_count=80 if MORE else 40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -102,6 +102,20 @@ def test_an_open_series_reaches_from_the_first_event_to_the_last(stand: Stand) -
     assert [row["from"] for row in rows] == ["2015-09-12T06:00:00Z", "2015-09-12T07:00:00Z"]
 
 
+def test_events_of_the_first_and_of_the_last_year_count_and_are_shown(stand: Stand) -> None:
+    view = BOUND.view("robot_edits")
+    ends = [
+        edit(n, event_time=time, isRobot=True)
+        for n, time in ((7, "0001-01-01T00:30:00Z"), (8, "9999-12-31T23:30:00Z"))
+    ]
+    stand.versions.snapshots = [
+        snapshot(manifest_of(BOUND.source.name, SEMANTICS, 2), {view.name: buckets_of(view, ends)})
+    ]
+    assert stand.ask(view.name, channel="#en.wikipedia")["rows"][0]["measures"]["edits"] == 2
+    rows = stand.ask(view.name, channel="#en.wikipedia", every="day", **{"from": "9999-12-31"})["rows"]
+    assert [(row["to"], row["measures"]["edits"]) for row in rows] == [("+10000-01-01T00:00:00Z", 1)]
+
+
 def test_the_key_null_is_asked_for_by_name(stand: Stand) -> None:
     assert (
         stand.ask("edits_by_country", **{"countryIsoCode.null": "true"})["rows"][0]["measures"]["edits"] == 4
@@ -193,8 +207,9 @@ def test_a_broken_index_is_a_problem_and_never_a_number(stand: Stand) -> None:
         ("/v1/views/wiki", {"from": "yesterday"}, "bad-time", "from", "ISO 8601"),
         ("/v1/views/wiki", {"from": "2015-09-12T00:00:00"}, "bad-time", "from", "zone"),
         ("/v1/views/wiki", {"from": "2015-02-30"}, "bad-time", "from", "ISO 8601"),
-        ("/v1/views/wiki", {"to": "1899-12-31"}, "bad-range", "to", "1900-01-01"),
-        ("/v1/views/wiki", {"to": "99999999999999999"}, "bad-range", "to", "2200-01-01"),
+        ("/v1/views/wiki", {"from": "-99999999999999999"}, "bad-range", "from", "0001-01-01"),
+        ("/v1/views/wiki", {"to": "99999999999999999"}, "bad-range", "to", "+10000-01-01"),
+        ("/v1/views/wiki", {"to": "253402300799999"}, "bad-range", "to", "+10000-01-01"),
         ("/v1/views/wiki", {"from": "2015-09-13", "to": "2015-09-12"}, "bad-range", "from", "before to"),
         ("/v1/views/wiki", {"from": "2015-09-13", "to": "2015-09-13"}, "bad-range", "from", "before to"),
         ("/v1/views/robot_edits", {"channel": "x", "from": "2015-09-12T00:30:00Z"}, "bad-range", "from",
@@ -230,7 +245,7 @@ def test_a_time_may_be_written_in_several_ways(stand: Stand, moment: str) -> Non
 def test_what_is_not_there_and_what_is_not_allowed_are_problems(stand: Stand) -> None:
     assert stand.problem("/v1/nothing")["type"] == "not-found"
     answer = stand.client.request("DELETE", "/v1/views")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
     assert answer.json()["type"] == "/problems#method-not-allowed"
 
 
@@ -302,3 +317,23 @@ def test_the_openapi_document_has_an_example_for_every_route(stand: Stand) -> No
 def test_the_time_of_an_answer_is_that_of_the_lease(stand: Stand) -> None:
     stand.speed.reading = SpeedReading(generation(1), progress(3), lease(as_of=DAY + 0.25), (7,))
     assert stand.ask("wiki")["as_of"] == "2015-09-12T00:00:00.25Z"
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/metrics", "/v1/views", "/v1/views/wiki", "/v1/nothing"])
+def test_head_answers_as_get_does_and_keeps_the_body_back(stand: Stand, path: str) -> None:
+    asked, got = stand.client.request("HEAD", path), stand.client.get(path)
+    assert (asked.status_code, asked.content) == (got.status_code, b"")
+    assert asked.headers["content-type"] == got.headers["content-type"]
+    assert path == "/metrics" or asked.headers["content-length"] == got.headers["content-length"]
+
+
+def test_head_is_refused_where_get_is(stand: Stand) -> None:
+    answer = stand.client.request("HEAD", f"/v1/events/{BOUND.source.name}")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+def test_words_that_are_no_method_make_no_metric_of_their_own(stand: Stand) -> None:
+    for number in range(5):
+        assert stand.client.request(f"WORD{number}", "/v1/views").status_code == 405
+    text = stand.client.get("/metrics").text
+    assert 'lambda_requests_total{method="other",route="/v1/views",status="405"} 5.0' in text

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,31 @@ def test_a_version_of_other_definitions_is_not_read(folders: Folders, watch: Wat
     watch.look()
     assert watch.current().index is None
     assert "other definitions" in watch.current().notes[0]
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_readers_of_replaced_definitions_keep_their_last_version(
+    folders: Folders, watch: Watch, restarted: bool
+) -> None:
+    put(folders, 1, [edit(1)])
+    if not restarted:
+        watch.look()
+    put(folders, 2, [edit(1), edit(2)], semantics="promoted", superseded=(SEMANTICS,))
+    watch.look()
+    put(folders, 3, [edit(1), edit(2)], boundary=2, semantics="promoted", superseded=(SEMANTICS,))
+    watch.look()
+    assert (edits(watch, edit(1)), watch.current().boundary) == (1, 1)
+    assert "took the place of these definitions" in watch.current().notes[0]
+
+
+def test_once_the_files_of_replaced_definitions_are_gone_there_is_no_batch_part(
+    folders: Folders, watch: Watch
+) -> None:
+    put(folders, 1, [edit(1)])
+    put(folders, 2, [edit(1)], semantics="promoted", superseded=(SEMANTICS,))
+    shutil.rmtree(folders.index(1))
+    watch.look()
+    assert watch.current().manifest is None and "restart" in watch.current().notes[0]
 
 
 @pytest.mark.parametrize("fault", ["missing", "changed", "cut short"])

@@ -1,6 +1,7 @@
 """The wire protocol, the shared connection, and the reading of a speed state."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -193,7 +194,7 @@ def test_a_known_generation_costs_one_pipeline_that_asks_in_the_right_order() ->
     read(store)
     (asked,) = pipe.pipelines
     names = [str(command[1]).rpartition(":")[2] for command in asked]
-    assert names[:2] == ["lease", "progress"] and names[-2:] == ["stamp", "current"]
+    assert names[:3] == ["condemned", "lease", "progress"] and names[-2:] == ["stamp", "current"]
 
 
 def test_a_new_generation_is_noticed_by_the_read_that_meets_it() -> None:
@@ -213,6 +214,16 @@ def test_a_new_container_is_noticed_by_the_read_that_meets_it() -> None:
     assert len(read(store, span=wide).buckets) == 2
     pipe.apply(commands(events=[(2, edit(9, event_time="2015-08-01T00:00:00Z"))]))
     assert len(read(store, span=wide).buckets) == 3
+
+
+def test_the_state_tells_of_a_successor_that_is_being_built() -> None:
+    pipe = FakePipe(commands())
+    store = RedisSpeedStore(LAYOUT, pipe, SEMANTICS)
+    assert asyncio.run(store.state()).successor is None
+    pipe.apply([("SET", LAYOUT.following(), "g2")])
+    assert asyncio.run(store.state()).successor == ("g2", None)
+    pipe.apply([("SET", LAYOUT.of("g2", "progress"), json.dumps(progress(1).to_json()))])
+    assert asyncio.run(store.state()).successor == ("g2", progress(1))
 
 
 def test_state_of_other_definitions_is_not_read() -> None:

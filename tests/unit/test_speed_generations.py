@@ -59,8 +59,13 @@ def test_records_that_the_log_dropped_are_declared() -> None:
     assert progress.lost is not None and "partition 0 from 20 to 25" in progress.lost
 
 
+def test_a_log_that_lost_its_beginning_is_not_whole_when_readers_go_back_to_nothing() -> None:
+    _, progress = beginning(replace(WANTED, boundary=0, origin={0: 5}), "new", CUTS, {0: 25, 1: 0})
+    assert progress.lost is not None and "partition 0 from 5 to 25" in progress.lost
+
+
 def test_a_log_read_from_its_beginning_has_lost_nothing() -> None:
-    _, progress = beginning(replace(WANTED, boundary=0), "new", [], {0: 25})
+    _, progress = beginning(replace(WANTED, boundary=0, origin={0: 25}), "new", [], {0: 25})
     assert progress.lost is None
     assert reading_start(0, 20, [], {0: 25}) == {0: 25}
 

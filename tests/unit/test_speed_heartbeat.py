@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from core.errors import StateLost
-from core.handoff import Progress
+from core.errors import ForeignLog, StateLost
+from core.handoff import Generation, Progress
 from core.logs import get_logger
 from speed_layer.checkpoint import Checkpoint
 from speed_layer.faults import RedisAway, RedisFull, of_text
@@ -17,12 +17,17 @@ from speed_layer.heartbeat import Heartbeat, require_stamps
 from speed_layer.log import Log
 from speed_layer.notes import Notes
 
+GENERATION = Generation("g", "edits", 0, {}, "hash", 4, "cluster", "log")
+
 
 class FakeLog(Log):
     """A log with given ends, and records at given times."""
 
-    def __init__(self, ends: dict[int, int], times: dict[int, float]) -> None:
-        self._ends, self._times = ends, times
+    def __init__(self, ends: dict[int, int], times: dict[int, float], topic_id: str = "log") -> None:
+        self._ends, self._times, self.id = ends, times, topic_id
+
+    def topic_id(self) -> str:
+        return self.id
 
     def ends(self) -> dict[int, int]:
         return self._ends
@@ -32,7 +37,7 @@ class FakeLog(Log):
 
 
 def _as_of(consumed: dict[int, int], log: Log) -> float | None:
-    batches: Any = SimpleNamespace(progress=Progress(3, consumed, 0, 0), stop=Event())
+    batches: Any = SimpleNamespace(progress=Progress(3, consumed, 0, 0), stop=Event(), generation=GENERATION)
     nothing: Any = None
     heart = Heartbeat(batches, nothing, log, get_logger("test"), nothing, {}, 20, clock=lambda: 100.0)
     return heart.measure()
@@ -48,6 +53,11 @@ def test_the_oldest_record_not_yet_consumed_bounds_what_is_known() -> None:
 
 def test_a_record_whose_time_is_not_known_claims_nothing() -> None:
     assert _as_of({0: 5}, FakeLog({0: 9}, {})) is None
+
+
+def test_a_log_made_anew_under_the_same_name_does_not_pass_for_one_that_is_consumed() -> None:
+    with pytest.raises(ForeignLog):
+        _as_of({0: 5}, FakeLog({0: 0}, {}, topic_id="another"))
 
 
 def test_a_shard_that_holds_less_than_was_written_is_lost() -> None:

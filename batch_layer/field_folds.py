@@ -1,0 +1,107 @@
+"""Events folded by field of the speed state: what Redis should hold, by shard and name of the hash."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from batch_layer.packer import pack_columns
+from batch_layer.segment_events import SEGMENT
+from core.buckets import floor
+from core.keys import shard_sql
+from core.layout import container_width
+from core.measures import Partial, Slot
+from core.views import CompiledView
+
+__all__ = ["FIELDS", "FieldFolds"]
+
+FIELDS = "shard int, view int, name string, segment bigint, bucket bigint, contested boolean, packed binary"
+_SCHEMA = pa.schema(
+    [("shard", pa.int32()), ("view", pa.int32()), ("name", pa.string()), ("segment", pa.int64()),
+     ("bucket", pa.int64()), ("contested", pa.bool_()), ("packed", pa.binary())]
+)  # fmt: skip
+_TYPES = {"long": "bigint", "double": "double", "text": "string", "blob": "binary"}
+_PLACE = ["__key", SEGMENT, "__bucket"]
+
+
+@dataclass(frozen=True)
+class FieldFolds:
+    """Of one view, which is number `number`; only the `chosen` of `shards` are folded."""
+
+    view: CompiledView
+    number: int
+    shards: int
+    chosen: Sequence[int]
+
+    def folded(self, events: DataFrame) -> DataFrame:
+        """`FIELDS`: one row a field, with its packed partial."""
+        return self._named(self._placed(events).groupBy("__shard", *_PLACE).agg(*self._slots), False)
+
+    def contested(self, events: DataFrame) -> DataFrame:
+        """`FIELDS` without partials: the fields in which these events may count."""
+        placed = self._placed(events).select("__shard", *_PLACE).distinct()
+        return self._named(placed.select("*", *self._nulls), True)
+
+    def total(self, events: DataFrame) -> Partial:
+        """All events in one partial."""
+        rows = self._placed(events).agg(*self._slots).select(*self._columns).toArrow()
+        arrays = [rows.column(name).combine_chunks() for name, _ in self.view.slots]
+        return self.view.codec.unpack(pack_columns([slot for _, slot in self.view.slots], arrays)[0])
+
+    def count(self, events: DataFrame) -> int:
+        return self._placed(events).count()
+
+    def first(self, events: DataFrame, count: int) -> list[tuple[str, int, int]]:
+        """The first places that these events count in."""
+        rows = self._placed(events).select(*_PLACE).distinct().orderBy(*_PLACE).limit(count).collect()
+        return [(row[0], row[1], row[2]) for row in rows]
+
+    def _placed(self, events: DataFrame) -> DataFrame:
+        view = self.view
+        shard = F.expr(shard_sql(f"'{view.name}'", "__key", self.shards))
+        placed = events.where(view.where).select(
+            "*", F.expr(view.key_sql).alias("__key"), F.expr(view.bucket_sql).alias("__bucket")
+        )
+        placed = placed.withColumn("__shard", shard)
+        return placed if len(self.chosen) == self.shards else placed.where(shard.isin(list(self.chosen)))
+
+    @property
+    def _slots(self) -> list[Column]:
+        return [F.expr(sql).alias(column) for column, sql in self.view.partial_sql.items()]
+
+    @property
+    def _columns(self) -> list[Column]:
+        return [F.col(f"`{name}`").cast(_type(slot)).alias(name) for name, slot in self.view.slots]
+
+    @property
+    def _nulls(self) -> list[Column]:
+        return [F.lit(None).cast(_type(slot)).alias(name) for name, slot in self.view.slots]
+
+    def _named(self, grouped: DataFrame, contested: bool) -> DataFrame:
+        rows = grouped.select("__shard", *_PLACE, *self._columns)
+        return rows.mapInArrow(_packing(self.view, self.number, contested), FIELDS)
+
+
+def _type(slot: Slot) -> str:
+    return _TYPES.get(slot.kind, slot.kind)
+
+
+def _packing(
+    view: CompiledView, number: int, contested: bool
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    step, slots = container_width(view.width), [slot for _, slot in view.slots]
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            shard, key, segment, bucket, *columns = batch.columns
+            places = zip(key.to_pylist(), bucket.to_pylist(), strict=True)
+            names = [f"{view.name}:{floor(bucket, step)}:{key}" for key, bucket in places]
+            rows = batch.num_rows
+            packed = [None] * rows if contested or not rows else pack_columns(slots, columns)
+            numbers, flags = pa.array([number] * rows, pa.int32()), pa.array([contested] * rows, pa.bool_())
+            arrays = [shard, numbers, pa.array(names, pa.string()), segment, bucket, flags]
+            yield pa.RecordBatch.from_arrays([*arrays, pa.array(packed, pa.binary())], schema=_SCHEMA)
+
+    return run

@@ -1,0 +1,162 @@
+"""The events of some segments, and which of them the speed layer counts under its own rules."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import arrow_udf
+
+from batch_layer.events import POSITION, _search, _valid
+from batch_layer.fresh import _between
+from core.contracts import Contract
+from core.copies import Copy, judge
+from core.cuts import Cut, Offsets
+
+__all__ = ["SEGMENT", "SegmentEvents", "read_segments"]
+
+SEGMENT = "__segment"
+_BITS = 48
+_BROADCAST_ROWS = 2_000_000
+_ROWS = 20_000
+_VERDICTS = f"`{POSITION}` bigint, counted boolean, late boolean, contested boolean"
+_SCHEMA = pa.schema(
+    [(POSITION, pa.int64()), ("counted", pa.bool_()), ("late", pa.bool_()), ("contested", pa.bool_())]
+)
+
+
+@dataclass(frozen=True)
+class SegmentEvents:
+    """Valid events of some segments: the contract's columns, their segment, and a verdict on every copy.
+
+    `frame` is made of persisted ones, which whoever made this session's cache clears.
+    """
+
+    frame: DataFrame
+    copies: bool
+
+    @property
+    def counted(self) -> DataFrame:
+        """What the speed layer counts."""
+        return self.frame.where("coalesce(counted, true)") if self.copies else self.frame
+
+    @property
+    def late(self) -> DataFrame:
+        """Of those, what batch does not count: copies that came beyond the window."""
+        return self.frame.where("coalesce(late, false)" if self.copies else "false")
+
+    @property
+    def by_batch(self) -> DataFrame:
+        return self.counted.where("NOT coalesce(late, false)") if self.copies else self.frame
+
+    @property
+    def contested(self) -> DataFrame:
+        """All copies of events that have some on several partitions."""
+        return self.frame.where("coalesce(contested, false)" if self.copies else "false")
+
+
+def read_segments(
+    master: DataFrame, contract: Contract, cuts: Sequence[Cut], start: Cut, reads_from: Offsets, window: int
+) -> SegmentEvents:
+    """Events from cut `start` to before the last of `cuts`.
+
+    They are judged as by a generation that read the log from `reads_from` on and knows copies for `window`
+    segments.
+    """
+    end = cuts[-1].offsets
+    other = master.where(_between({}, end)).where(F.col("contract") != contract.fingerprint)
+    stale = int(not other.isEmpty())
+    new = _valid(master.where(_between(start.offsets, end)), contract, stale)
+    new = new.withColumn(SEGMENT, _segments(cuts)).persist()
+    before = _valid(master.where(_between({}, start.offsets)), contract, stale) if start.number else None
+    copies = _copies(new, before, contract.event_id)
+    if copies is None:
+        return SegmentEvents(new, False)
+    found = _verdicts(copies.withColumn(SEGMENT, _segments(cuts)), start.number, reads_from, window)
+    return SegmentEvents(new.join(found, POSITION, "left"), True)
+
+
+def _segments(cuts: Sequence[Cut]) -> Column:
+    """The segment of a position, by a search: as an SQL expression it would grow with the number of cuts."""
+    partitions = {partition for cut in cuts for partition in cut.offsets}
+    places = {p: np.array([cut.offset(p) for cut in cuts], np.int64) for p in partitions}
+
+    def segment(positions: pa.Array) -> pa.Array:
+        found = positions.to_numpy()
+        return pa.array(_search(found >> _BITS, found & ((1 << _BITS) - 1), places, len(cuts)), pa.int64())
+
+    # its overloads know no pyarrow, of which mypy sees nothing
+    return cast(Column, cast(Any, arrow_udf)(segment, "bigint")(F.col(POSITION)))
+
+
+def _copies(new: DataFrame, before: DataFrame | None, event_id: str) -> DataFrame | None:
+    """Position and id of every record whose id occurs again, in `new` or before; None if there are none.
+
+    Hashes of ids are shuffled alone, and of the records before only those that `new` asks for.
+    """
+    some = new.select(*_identified(event_id))
+    hashes = some.groupBy("hash").count().persist()
+    small = hashes.count() <= _BROADCAST_ROWS
+    earlier = before.select(*_identified(event_id)) if before is not None else some.where("false")
+    asked = hashes.select("hash")
+    earlier = earlier.join(F.broadcast(asked) if small else asked, "hash", "left_semi").persist()
+    twins = hashes.where("count > 1").select("hash").union(earlier.select("hash")).distinct().persist()
+    if twins.isEmpty():
+        return None
+    return some.unionByName(earlier).join(twins, "hash", "left_semi")
+
+
+def _identified(event_id: str) -> list[Column]:
+    id_ = F.col(f"`{event_id}`")
+    return [F.col(POSITION), id_.alias("id"), F.xxhash64(id_).alias("hash")]
+
+
+def _verdicts(copies: DataFrame, start: int, reads_from: Offsets, window: int) -> DataFrame:
+    ordered = copies.select("id", SEGMENT, POSITION).repartition("id")
+    return (
+        ordered.sortWithinPartitions("id", SEGMENT, POSITION)
+        .mapInArrow(_judging(start, dict(reads_from), window), _VERDICTS)
+        .persist()
+    )
+
+
+def _judging(
+    start: int, reads_from: Offsets, window: int
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """Verdicts on the copies that lie in segment `start` or beyond."""
+
+    def copy(segment: int, position: int) -> Copy:
+        partition, offset = position >> _BITS, position & ((1 << _BITS) - 1)
+        return Copy(segment, partition, offset, offset >= reads_from.get(partition, 0))
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        rows = list[tuple[int, bool, bool, bool]]()
+        for _, group in groupby(_rows(batches), itemgetter(0)):
+            copies = [copy(segment, position) for _, segment, position in group]
+            rows += [
+                (one.partition << _BITS | one.offset, *verdict)
+                for one, verdict in zip(copies, judge(copies, window), strict=True)
+                if one.segment >= start
+            ]
+            if len(rows) >= _ROWS:
+                yield _batch(rows)
+                rows = []
+        yield _batch(rows)
+
+    return run
+
+
+def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[str, int, int]]:
+    for batch in batches:
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
+
+
+def _batch(rows: Sequence[tuple[int, bool, bool, bool]]) -> pa.RecordBatch:
+    columns = list(zip(*rows, strict=True)) or [()] * len(_SCHEMA)
+    arrays = [pa.array(column, field.type) for column, field in zip(columns, _SCHEMA, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=_SCHEMA)

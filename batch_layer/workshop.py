@@ -1,0 +1,131 @@
+"""Where versions are made: tables of views in one commit each, their index, and the manifest of it all."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from batch_layer import index
+from batch_layer.contents import Content
+from batch_layer.ledger import Ledger
+from batch_layer.recompute import write_view
+from conf.settings import Settings
+from core.application import BoundSource
+from core.folders import Folders
+from core.logs import Logger
+from core.manifest import Manifest
+from core.semantics import Meaning
+from core.topics import LogIdentity
+from core.views import CompiledView
+
+__all__ = ["Workshop"]
+
+_VIEWS_AT_ONCE = 2
+
+
+def _utc() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What a manifest says of a view, and of the files of its index."""
+
+    view: str
+    entry: Mapping[str, Any]
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """Makes versions of a source's views in `folders`. `now` dates manifests, `clock` measures durations."""
+
+    spark: SparkSession
+    settings: Settings
+    bound: BoundSource
+    folders: Folders
+    log: Logger
+    now: Callable[[], datetime] = _utc
+    clock: Callable[[], float] = time.monotonic
+
+    @property
+    def meaning(self) -> Meaning:
+        return self.bound.meaning(self.settings.dedupe_window)
+
+    def make(
+        self,
+        content: Content,
+        version: int,
+        ledger: Ledger,
+        identity: LogIdentity,
+        superseded: tuple[str, ...] = (),
+        losses: tuple[Any, ...] = (),
+    ) -> Manifest:
+        """A version whose tables and index are durable; nothing points at it yet."""
+        made, meaning = self._all(content, version), self.meaning
+        return Manifest(
+            version=version,
+            source=self.bound.source.name,
+            boundary=content.boundary.number,
+            offsets=dict(content.boundary.offsets),
+            cluster_id=identity.cluster,
+            topic_id=identity.topic_id,
+            archive_version=ledger.version,
+            semantics=meaning.semantics,
+            created_at=self.now().isoformat(),
+            mode=content.mode,
+            views={view.view: view.entry for view in made},
+            index={name: sha for view in made for name, sha in view.files.items()},
+            counts=content.counts,
+            losses=losses,
+            contract=meaning.contract,
+            origin=content.origin,
+            vouched=content.vouched,
+            superseded=superseded,
+        )
+
+    def _all(self, content: Content, version: int) -> Sequence[_Made]:
+        """All views, some at once, so that no core waits while one of them plans or commits."""
+        self.spark.conf.set("spark.sql.shuffle.partitions", str(content.tasks))
+        staged = index.staging(self.folders, version)
+        written = {view.name for view in content.written}
+
+        def make(view: CompiledView) -> _Made:
+            if view.name in written:
+                return self._written(content, view, version, staged)
+            return _carried(content, view.name, staged)
+
+        with ThreadPoolExecutor(_VIEWS_AT_ONCE) as pool:
+            made = list(pool.map(make, self.bound.views.values()))
+        index.install(staged, self.folders.index(version))
+        return made
+
+    def _written(self, content: Content, view: CompiledView, version: int, staged: Path) -> _Made:
+        began, partitions = self.clock(), self.settings.index_partitions
+        written = write_view(content.rows(view), view, self.folders.table(view.name), version)
+        middle = self.clock()
+        files = index.write_parts(self.spark, index.parts_of(view, written.commit, partitions, staged))
+        self.log.info(
+            "view_built",
+            view=view.name,
+            rows=written.rows,
+            table_seconds=round(middle - began, 1),
+            index_seconds=round(self.clock() - middle, 1),
+        )
+        entry = {
+            "version": written.commit.version,
+            "rows": written.rows,
+            "checksum": index.checksum(files),
+            "definition": self.meaning.definitions[view.name],
+        }
+        return _Made(view.name, entry, {f"{view.name}/{file.number}.mdb": file.sha256 for file in files})
+
+
+def _carried(content: Content, view: str, staged: Path) -> _Made:
+    assert content.base is not None
+    return _Made(view, content.base.manifest.views[view], content.base.carry(view, staged))

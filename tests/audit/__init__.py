@@ -1,0 +1,1 @@
+"""A client that asks without a pause while processes die, and judges every answer it gets."""
