@@ -61,7 +61,8 @@ def _ends(sketch: kll_doubles_sketch) -> tuple[Any, ...]:
 def _near(left: kll_doubles_sketch, right: kll_doubles_sketch, rank: float, error: float) -> bool:
     """Whether the value that has a rank in one sketch has about the same in the other."""
     value = left.get_quantile(rank, True)
-    return right.get_rank(value, False) <= rank + error and right.get_rank(value, True) >= rank - error
+    low, high = right.get_rank(value, False), right.get_rank(value, True)
+    return bool(low <= rank + error and high >= rank - error)
 
 
 def same_counts(left: frequent_strings_sketch, right: frequent_strings_sketch, capacity: int) -> bool:
