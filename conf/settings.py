@@ -144,6 +144,10 @@ class Settings(BaseSettings):
         description="JVM flags of the batch job: a long recompute pays for compilation, and for throughput.",
     )
 
+    batch_nice: int = Field(
+        10, ge=0, le=19, description="Niceness of a batch job on this machine: fresh answers go first."
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,
