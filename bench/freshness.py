@@ -7,6 +7,7 @@ his edit shows. `python -m bench.freshness --recompute` measures again while the
 import argparse
 import os
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -28,8 +29,6 @@ from conf.settings import Settings, get_settings
 from demo.dataset import Event, edits, multiply
 from demo.replay import Pace, make_producer
 from local.platform import Platform
-from local.spark import spark_environment
-from local.spark_submit import submit_command
 from local.tools import free_ports
 from local.topics import ensure_topic
 
@@ -110,8 +109,8 @@ def measure(settings: Settings, rate: float, size: int, recompute: bool) -> None
 
 
 def _while_recomputing(settings: Settings, probe: KafkaProducer, model: Event, rate: float) -> None:
-    environment = {**os.environ, **settings.environment(), **spark_environment()}
-    command = submit_command(settings, "batch_layer/job.py")
+    environment = {**os.environ, **settings.environment()}
+    command = [sys.executable, "-m", "local.spark_submit", "batch_layer/job.py"]
     figures: list[float] = []
     with (settings.logs_dir / "batch.log").open("ab") as log:
         job = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)

@@ -40,6 +40,11 @@ def _driver(settings: Settings, script: str) -> tuple[str, str]:
     return settings.batch_driver_memory, settings.batch_java_options
 
 
+def _niceness(settings: Settings, script: str) -> int:
+    """A recompute takes what fresh answers leave; where nothing else runs, that is all there is."""
+    return settings.batch_nice if "batch_layer" in Path(script).parts else 0
+
+
 def main(arguments: list[str]) -> int:
     if not arguments or arguments[0].startswith("-"):
         print(__doc__, file=sys.stderr)
@@ -49,6 +54,7 @@ def main(arguments: list[str]) -> int:
     except LambdaError as error:
         print(error, file=sys.stderr)
         return 1
+    os.nice(_niceness(get_settings(), arguments[0]))
     os.execve(command[0], command, os.environ | spark_environment())
 
 

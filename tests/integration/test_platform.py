@@ -19,12 +19,14 @@ from local.spark_submit import submit_command
 from local.tools import free_port
 
 HELLO = """
+import os
 import sys
 from pyspark.sql import SparkSession
 spark = SparkSession.builder.getOrCreate()
 spark.range(3).write.format("delta").save(sys.argv[1])
 rows = spark.read.format("delta").load(sys.argv[1]).count()
-print("rows", rows, spark.conf.get("spark.sql.session.timeZone"))
+niceness = os.getpriority(os.PRIO_PROCESS, 0)
+print("rows", rows, spark.conf.get("spark.sql.session.timeZone"), "nice", niceness)
 """
 
 
@@ -108,8 +110,9 @@ def test_all_of_it_ends_when_its_parent_is_told_to_stop_or_killed(alone: Setting
 
 @pytest.mark.slow
 def test_a_script_runs_by_spark_submit(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path / "data", batch_driver_memory="1g")
-    script = tmp_path / "hello.py"
+    settings = Settings(data_dir=tmp_path / "data", batch_driver_memory="1g", batch_nice=3)
+    script = tmp_path / "batch_layer" / "hello.py"
+    script.parent.mkdir()
     script.write_text(HELLO)
     command = submit_command(settings, str(script), str(tmp_path / "table"))
     assert "--conf spark.driver.memory=1g" in " ".join(command)
@@ -121,4 +124,7 @@ def test_a_script_runs_by_spark_submit(tmp_path: Path) -> None:
         timeout=200,
         check=False,
     )
-    assert (done.returncode, done.stdout) == (0, "rows 3 UTC\n"), done.stderr[-3000:]
+    assert (done.returncode, done.stdout) == (
+        0,
+        f"rows 3 UTC nice {os.getpriority(os.PRIO_PROCESS, 0) + 3}\n",
+    ), done.stderr[-3000:]
