@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 PACKAGES := $(VENV)/.packages
 ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-e2e soak lint format bench up down wipe clean distclean lock \
+.PHONY: help setup demo test test-unit test-integration test-e2e test-faults soak lint format bench up down wipe clean distclean lock \
 	versions rollback rollforward rebuild-speed recompute backfill candidate
 
 help: ## show this help
@@ -41,8 +41,11 @@ test-unit: setup ## tests that start no JVM, under a minute
 test-integration: setup ## tests with a real Spark session, Kafka and Redis
 	@$(PY) -m pytest tests/integration $(ARGS)
 
-test-e2e: setup ## the whole platform, with faults
+test-e2e: setup ## the whole platform
 	@$(PY) -m pytest tests/e2e $(ARGS)
+
+test-faults: setup ## the fault suite: processes and servers die while an auditor asks, about twenty minutes
+	@$(PY) -m pytest tests/e2e/test_faults.py -m 'faults and not soak' $(ARGS)
 
 SCHEDULES ?= 20000
 soak: setup ## hours of it: SCHEDULES=20000 of the model, bad records, every fault with SIGKILL (ARGS=--no-faults without)

@@ -21,7 +21,7 @@ from tests.audit.views import EDITS
 from tests.e2e.conftest import TABLE
 from tests.e2e.trial import AFTER_A_PUBLISH, PATIENCE, PROBES, Trial, settings_of
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.timeout(900), pytest.mark.faults]
 
 
 def points(process: str) -> list[str]:
