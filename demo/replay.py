@@ -25,6 +25,7 @@ from core.errors import LambdaError
 from core.instants import parse_instant
 from demo.dataset import Event, edits, multiply, shifted
 from local.topics import ensure_topic
+from local.wait import for_kafka
 
 __all__ = ["Pace", "Producer", "Replayed", "make_producer", "part_of_day", "replay", "to_now"]
 
@@ -194,8 +195,6 @@ def _chosen(arguments: argparse.Namespace, all_events: Iterable[Event]) -> tuple
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> Replayed:
-    from local.wait import for_kafka  # its clients are slow to import, and a wrong option is told first
-
     for_kafka(settings)
     with KafkaAdminClient(**kafka_options(settings)) as admin:
         ensure_topic(admin, arguments.topic, settings.topic_partitions)
