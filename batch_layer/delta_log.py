@@ -1,13 +1,14 @@
 """What a Delta table's own log says of a commit, read without Spark: metadata, and the files it added."""
 
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["AddedFile", "Commit", "commit", "make_durable", "sync", "versions"]
+from core.durability import sync
+
+__all__ = ["AddedFile", "Commit", "commit", "make_durable", "versions"]
 
 
 @dataclass(frozen=True)
@@ -51,15 +52,6 @@ def make_durable(table: Path, of: Commit) -> None:
     log = table / "_delta_log"
     for path in (*files, *sorted(folders), log / f"{of.version:020d}.json", log, table.parent):
         sync(path)
-
-
-def sync(path: Path) -> None:
-    """Makes a file or a folder's entries durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _added(table: Path, action: dict[str, Any]) -> AddedFile:

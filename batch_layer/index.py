@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from batch_layer.delta_log import AddedFile, Commit, sync
+from batch_layer.delta_log import AddedFile, Commit
 from batch_layer.packer import pack_columns
+from core.durability import sync
 from core.errors import HandoffError
 from core.faults import reach
 from core.folders import Folders

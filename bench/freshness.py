@@ -1,13 +1,12 @@
 """Freshness: from the acknowledgement by Kafka to the event being visible in a merged HTTP answer.
 
 Real edits flow at a fixed rate; among them are marked ones, each by a user of its own, who is asked for until
-his edit shows. `python -m bench.freshness --recompute` measures again while the batch layer recomputes.
+his edit shows. Then the same while the batch layer recomputes; `--no-recompute` leaves that out.
 """
 
 import argparse
 import os
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -29,6 +28,7 @@ from conf.settings import Settings, get_settings
 from demo.dataset import Event, edits, multiply
 from demo.replay import Pace, make_producer
 from local.platform import Platform
+from local.spark_submit import job_command
 from local.tools import free_ports
 from local.topics import ensure_topic
 
@@ -109,8 +109,7 @@ def measure(settings: Settings, rate: float, size: int, recompute: bool) -> None
 
 
 def _while_recomputing(settings: Settings, probe: KafkaProducer, model: Event, rate: float) -> None:
-    environment = {**os.environ, **settings.environment()}
-    command = [sys.executable, "-m", "local.spark_submit", "batch_layer/job.py"]
+    command, environment = job_command("batch_layer/job.py"), os.environ | settings.environment()
     figures: list[float] = []
     with (settings.logs_dir / "batch.log").open("ab") as log:
         job = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)

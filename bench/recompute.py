@@ -33,8 +33,7 @@ from core.folders import Folders
 from core.logs import get_logger
 from core.topics import LogIdentity
 from demo.dataset import edits
-from local.spark import spark_environment
-from local.spark_submit import submit_command
+from local.spark_submit import job_command
 
 PARTITIONS = 2
 IDENTITY = LogIdentity("bench", "wikipedia.edits", "bench")
@@ -74,10 +73,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _submit(settings: Settings, arguments: list[str]) -> int:
-    """This file again, by spark-submit with the memory and the flags of the batch job."""
-    command = submit_command(settings, __file__, *arguments)
-    environment = os.environ | settings.environment() | spark_environment()
-    return subprocess.run(command, env=environment, check=False).returncode
+    """This file again, by spark-submit as a batch job is run."""
+    command = job_command(__file__, *arguments)
+    return subprocess.run(command, env=os.environ | settings.environment(), check=False).returncode
 
 
 def _driver(options: argparse.Namespace, settings: Settings) -> int:

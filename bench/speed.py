@@ -26,8 +26,7 @@ from conf.settings import Settings
 from demo.dataset import edits, multiply
 from demo.replay import make_producer
 from local.platform import Platform
-from local.spark import spark_environment
-from local.spark_submit import submit_command
+from local.spark_submit import job_command
 from local.topics import ensure_topic
 
 Line = dict[str, Any]
@@ -48,10 +47,10 @@ def _fill(settings: Settings, days: int) -> int:
 def _job(settings: Settings, log: Path, *arguments: str) -> "subprocess.Popen[bytes]":
     with log.open("wb") as output:
         return subprocess.Popen(
-            submit_command(settings, "speed_layer/job.py", *arguments),
+            job_command("speed_layer/job.py", *arguments),
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **settings.environment(), **spark_environment()},
+            env=os.environ | settings.environment(),
         )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from core.durability import sync
 from core.errors import EntryTaken, FormatRefused
 
 FORMAT = 1
@@ -31,7 +32,7 @@ class EntryLog:
             ) from error
         finally:
             draft.unlink(missing_ok=True)
-        _sync_folder(self.folder)
+        sync(self.folder)
 
     def read(self, number: int) -> dict[str, Any]:
         """Entry `number`; raises `FileNotFoundError` or `FormatRefused`."""
@@ -69,15 +70,5 @@ class EntryLog:
 
 
 def _write_through(path: Path, text: str) -> None:
-    with path.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    path.write_text(text)
+    sync(path)

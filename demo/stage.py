@@ -17,8 +17,7 @@ from demo.judge import judge, shown
 from demo.probes import Probe
 from demo.truth import Answer, Truth
 from local.child import running
-from local.spark import spark_environment
-from local.spark_submit import submit_command
+from local.spark_submit import job_command
 
 
 class DemoFailed(LambdaError):
@@ -66,8 +65,7 @@ class Stage:
         """One run of the batch job; seconds it took."""
         began = time.monotonic()
         log = self.settings.logs_dir / "batch.log"
-        command = submit_command(self.settings, "batch_layer/job.py")
-        with running(command, log, {**self.settings.environment(), **spark_environment()}) as job:
+        with running(job_command("batch_layer/job.py"), log, self.settings.environment()) as job:
             status = job.wait()
         if status:
             raise DemoFailed(f"the batch job ended with {status}; see {log}")

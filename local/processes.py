@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from conf.settings import Settings
 from local import wait
 from local.errors import LocalError
+from local.spark_submit import job_command
 
 __all__ = ["Process", "UnknownProcess", "chosen", "processes"]
 
@@ -48,7 +49,7 @@ def processes(settings: Settings) -> dict[str, Process]:
             ports=("redis_port",),
             server=True,
         ),
-        Process("speed", _module("local.spark_submit", "speed_layer/job.py")),
+        Process("speed", tuple(job_command("speed_layer/job.py"))),
         Process("batch", _batch(settings)),
         Process(
             "api",
@@ -86,4 +87,4 @@ def _module(name: str, *arguments: str) -> tuple[str, ...]:
 
 
 def _batch(settings: Settings) -> tuple[str, ...]:
-    return _module("local.spark_submit", "batch_layer/job.py", "--every", f"{settings.batch_interval:g}")
+    return tuple(job_command("batch_layer/job.py", "--every", f"{settings.batch_interval:g}"))

@@ -8,6 +8,7 @@ The same by hand, from the clone's folder:
 
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 from conf.settings import ROOT, Settings, get_settings
@@ -15,12 +16,27 @@ from core.errors import LambdaError
 from local.spark import DEFAULTS, spark_conf, spark_environment
 from local.tools import spark_home
 
-__all__ = ["submit_command"]
+__all__ = ["job_command", "submit_command"]
+
+
+@dataclass(frozen=True)
+class _Driver:
+    """A driver's heap, its JVM's flags, and how much it yields to others (0 to 19)."""
+
+    memory: str
+    java_options: str
+    niceness: int
+
+
+def job_command(script: str, *arguments: str) -> list[str]:
+    """This module as a command; its process becomes spark-submit."""
+    return [sys.executable, "-m", "local.spark_submit", script, *arguments]
 
 
 def submit_command(settings: Settings, script: str, *arguments: str) -> list[str]:
     """The command line. A relative script is looked for in the working directory, then in the clone."""
-    options = spark_conf(settings, *_driver(settings, script))
+    driver = _driver(settings, script)
+    options = spark_conf(settings, driver.memory, driver.java_options)
     flags = [part for name, value in options.items() for part in ("--conf", f"{name}={value}")]
     path = script if Path(script).exists() else str(ROOT / script)
     return [
@@ -33,16 +49,11 @@ def submit_command(settings: Settings, script: str, *arguments: str) -> list[str
     ]
 
 
-def _driver(settings: Settings, script: str) -> tuple[str, str]:
-    """Memory and JVM flags of a driver."""
-    if "speed_layer" in Path(script).parts:
-        return settings.spark_driver_memory, settings.spark_java_options
-    return settings.batch_driver_memory, settings.batch_java_options
-
-
-def _niceness(settings: Settings, script: str) -> int:
+def _driver(settings: Settings, script: str) -> _Driver:
     """A recompute takes what fresh answers leave; where nothing else runs, that is all there is."""
-    return settings.batch_nice if "batch_layer" in Path(script).parts else 0
+    if "speed_layer" in Path(script).parts:
+        return _Driver(settings.spark_driver_memory, settings.spark_java_options, 0)
+    return _Driver(settings.batch_driver_memory, settings.batch_java_options, settings.batch_nice)
 
 
 def main(arguments: list[str]) -> int:
@@ -50,11 +61,12 @@ def main(arguments: list[str]) -> int:
         print(__doc__, file=sys.stderr)
         return 2
     try:
-        command = submit_command(get_settings(), *arguments)
+        settings = get_settings()
+        command = submit_command(settings, *arguments)
     except LambdaError as error:
         print(error, file=sys.stderr)
         return 1
-    os.nice(_niceness(get_settings(), arguments[0]))
+    os.nice(_driver(settings, arguments[0]).niceness)
     os.execve(command[0], command, os.environ | spark_environment())
 
 

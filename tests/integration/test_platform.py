@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,8 +55,8 @@ def processes_in(folder: Path) -> list[str]:
 
 def test_a_killed_process_is_started_again_with_its_data(alone: Settings) -> None:
     with Platform(alone, ["redis"]) as platform, Redis(port=alone.redis_port) as client:
+        client.config_set("appendfsync", "always")
         client.set("kept", "1")
-        time.sleep(1.2)  # the append-only file is synced each second
         before = platform.status()["redis"].pid
         platform.kill("redis")
         until(lambda: platform.status()["redis"].pid not in (0, before), "another redis")
