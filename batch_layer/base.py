@@ -9,6 +9,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 
 from batch_layer import delta_log, index
+from core.durability import sync
 from core.errors import NotExact
 from core.folders import Folders
 from core.keys import index_partition_sql
@@ -77,7 +78,7 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copy2(source, target)
-        delta_log.sync(target)
+        sync(target)
 
 
 def _digest(path: Path) -> str:

@@ -21,8 +21,7 @@ from demo.dataset import edits
 from demo.probes import Probe
 from local.child import running
 from local.platform import Platform
-from local.spark import spark_environment
-from local.spark_submit import submit_command
+from local.spark_submit import job_command
 from local.topics import ensure_topic
 from local.wait import until
 from tests.audit.auditor import Auditor, Tally
@@ -151,9 +150,8 @@ class Trial:
     @contextmanager
     def job(self, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
         """A batch job, which ends with the block."""
-        command = submit_command(self.settings, "batch_layer/job.py", *arguments)
-        environment = {**self.settings.environment(), **spark_environment()}
-        with running(command, self.platform.log("batch"), environment) as process:
+        command = job_command("batch_layer/job.py", *arguments)
+        with running(command, self.platform.log("batch"), self.settings.environment()) as process:
             yield process
 
     def publish(self, *arguments: str) -> int:

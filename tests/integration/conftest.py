@@ -44,7 +44,7 @@ def spark(server_settings: Settings) -> Iterator["SparkSession"]:
         for name, value in spark_environment().items():
             patch.setenv(name, value)
         session = SparkSession.builder.config(
-            map={**spark_conf(server_settings, "1g", server_settings.spark_java_options)}
+            map={**spark_conf(server_settings, "2g", server_settings.spark_java_options)}
         ).getOrCreate()
         yield session
         session.stop()
