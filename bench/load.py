@@ -16,11 +16,22 @@ _HEAD_END = b"\r\n\r\n"
 
 @dataclass
 class Load:
-    """What came of a load: seconds of each good answer, and how many were not."""
+    """What came of a load: seconds of each good answer, when it was due (since 1970); how many failed."""
 
     seconds: list[float] = field(default_factory=list)
+    due: list[float] = field(default_factory=list)
     failed: int = 0
     late: float = 0.0  # the generator's own worst delay
+
+    def between(self, start: float, end: float) -> list[float]:
+        """Seconds of the answers that were due in [start, end)."""
+        return [took for took, due in zip(self.seconds, self.due, strict=True) if start <= due < end]
+
+    def add(self, other: "Load") -> None:
+        self.seconds += other.seconds
+        self.due += other.due
+        self.failed += other.failed
+        self.late = max(self.late, other.late)
 
 
 def drive(host: str, port: int, path: Callable[[int], str], rate: float, duration: float) -> Load:
@@ -61,6 +72,8 @@ async def _request(
     body = await reader.readexactly(length)
     idle.put_nowait((reader, writer))
     if head[9:12] == b"200" and b'"complete":true' in body:
-        load.seconds.append(time.perf_counter() - due)
+        now = time.perf_counter()
+        load.seconds.append(now - due)
+        load.due.append(time.time() - (now - due))
     else:
         load.failed += 1
