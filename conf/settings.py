@@ -149,8 +149,9 @@ class Settings(BaseSettings):
     spark_driver_memory: str = Field("2g", pattern=r"^\d+[mg]$", description="Driver heap of the speed job.")
     batch_driver_memory: str = Field("3g", pattern=r"^\d+[mg]$", description="Driver heap of the batch job.")
     spark_java_options: str = Field(
-        "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-        description="JVM flags of the speed job: its micro-batches are short, and cheap compilation pays.",
+        "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC",
+        description="JVM flags of the speed job: its micro-batches are short, and cheap compilation pays; "
+        "its default for compiled code, 48 MB, is too small for Spark.",
     )
     batch_java_options: str = Field(
         "-XX:+UseParallelGC",

@@ -46,7 +46,7 @@ AFTER_A_PUBLISH = ("speed.floor.after", "speed.expiry.before", "speed.expiry.wit
 def settings_of(folder: Path, ports: Sequence[int]) -> Settings:
     """Cuts that come quickly, few shards and views, JVMs that start quickly: a publish takes seconds."""
     kafka, controller, redis, api = ports
-    options = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    options = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
     return Settings(
         data_dir=folder, faults_dir=folder / "faults", application="tests.audit.views",
         kafka_port=kafka, kafka_controller_port=controller, redis_port=redis, api_port=api,
