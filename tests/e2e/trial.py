@@ -51,7 +51,7 @@ def settings_of(folder: Path, ports: Sequence[int]) -> Settings:
         data_dir=folder, faults_dir=folder / "faults", application="tests.audit.views",
         kafka_port=kafka, kafka_controller_port=controller, redis_port=redis, api_port=api,
         cut_interval=3, shards=4, trigger_interval=1, versions_kept=3,
-        spark_driver_memory="1g", batch_driver_memory="1g", batch_java_options=options,
+        spark_driver_memory="1g", batch_driver_memory="1g", batch_java_options=options, batch_nice=0,
     )  # fmt: skip
 
 
