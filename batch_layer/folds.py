@@ -60,14 +60,21 @@ def input_sql(measure: Measure) -> str | None:
     if isinstance(measure, Count):
         return None if measure.expression is None else f"({measure.sql}) IS NOT NULL"
     if isinstance(measure, Sum | Mean):
-        kind = measure.slots[0].kind if measure.input and measure.input.family == "decimal" else "bigint"
-        return f"cast({measure.sql} as {kind})"
+        return (
+            f"cast({measure.sql} as {measure.slots[0].kind if _family(measure) == 'decimal' else 'bigint'})"
+        )
+    if _family(measure) == "string":
+        return measure.sql  # as keys have it, so that a column is read once
     return measure.row_sql(measure.sql)
 
 
 def fold(measure: Measure, inputs: pa.Array | None, groups: Groups) -> list[pa.Array]:
     """A column for each slot. Texts come as dictionaries, inputs in order of groups; no group is empty."""
     return _FOLDS[type(measure)](measure, inputs, groups)
+
+
+def _family(measure: Measure) -> str:
+    return measure.input.family if measure.input else "null"
 
 
 def _valid(inputs: pa.Array) -> _Flags:
