@@ -1,7 +1,6 @@
 """A commit of files that Spark did not write, by Delta's own transaction: its rules and checkpoints hold."""
 
 import json
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,9 +27,10 @@ def overwrite(
     """
     jvm: Any = spark.sparkContext._jvm
     delta = jvm.org.apache.spark.sql.delta
-    transaction = delta.DeltaLog.forTable(spark._jsparkSession, str(table)).startTransaction()
+    log = delta.DeltaLog.forTable(spark._jsparkSession, str(table))
+    transaction = log.startTransaction()
     read = getattr(delta.actions, "Action$").__getattr__("MODULE$").fromJson
-    wanted = _metadata(transaction, schema, folders, properties)
+    wanted = _metadata(transaction, schema, folders, properties, log.clock().getTimeMillis())
     if wanted:
         transaction.updateMetadata(read(wanted), False)
     files = transaction.filterFiles()
@@ -40,7 +40,7 @@ def overwrite(
 
 
 def _metadata(
-    transaction: Any, schema: StructType, folders: Sequence[str], properties: dict[str, str]
+    transaction: Any, schema: StructType, folders: Sequence[str], properties: dict[str, str], now: int
 ) -> str | None:
     """The table's description as JSON; None if it has this one already."""
     old, text = transaction.metadata(), schema.json()
@@ -53,7 +53,7 @@ def _metadata(
         "schemaString": text,
         "partitionColumns": list(folders),
         "configuration": properties,
-        "createdTime": int(time.time() * 1000),
+        "createdTime": now,
     }
     return json.dumps({"metaData": described})
 

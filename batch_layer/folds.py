@@ -180,14 +180,16 @@ def _quantiles(measure: Measure, inputs: pa.Array, groups: Groups) -> list[pa.Ar
 def _top(measure: Measure, inputs: pa.DictionaryArray, groups: Groups) -> list[pa.Array]:
     lg_size = cast(Top, measure).lg_size
     texts, codes, counts, ends = _counted(inputs, groups)
+    nulls = (groups.sizes - _counts(inputs, groups)).tolist()
 
-    def of(start: int, end: int) -> bytes:
+    def of(start: int, end: int, null: int) -> bytes:
         sketch = frequent_strings_sketch(lg_size)
         for code, count in zip(codes[start:end], counts[start:end], strict=True):
             sketch.update(texts[code], count)
-        return cast(bytes, sketch.serialize())
+        # Spark's own addition to the sketch, which it cannot read without
+        return cast(bytes, sketch.serialize()) + null.to_bytes(8, "big")
 
-    return _blobs(list(map(of, ends, ends[1:])))
+    return _blobs(list(map(of, ends, ends[1:], nulls)))
 
 
 _Fold = Callable[[Any, Any, Groups], list[pa.Array]]

@@ -45,13 +45,17 @@ class Share:
 
 @dataclass(frozen=True)
 class TileFile:
-    """A Parquet file in a table's folder, of one tile and part; `first` and `last` are its buckets."""
+    """A Parquet file in a table's folder, of one tile and part; `first` and `last` are its buckets.
+
+    `modified` is in milliseconds.
+    """
 
     path: str
     tile: int
     part: int
     rows: int
     bytes: int
+    modified: int
     first: int
     last: int
 
@@ -65,7 +69,7 @@ class TileFile:
             {
                 "add": {
                     "path": self.path, "partitionValues": values, "size": self.bytes,
-                    "modificationTime": int(datetime.now(UTC).timestamp() * 1000), "dataChange": True,
+                    "modificationTime": self.modified, "dataChange": True,
                     "stats": json.dumps(stats),
                 }
             }
@@ -91,8 +95,9 @@ def write_share(share: Share) -> list[TileFile]:
     widths = share.asked.view.tiles
     order, finest = _finest(places, seconds, widths[0])
     inputs = {name: _whole(events.column(name)).take(order) for name in share.asked.inputs}
+    keys = _keys(share.asked, texts)
     return [
-        _write(share, width, _table(share.asked, texts, inputs, rows), rows.buckets)
+        _write(share, width, _table(share.asked, keys, inputs, rows), rows.buckets)
         for width, rows in _tiles(finest, widths)
     ]
 
@@ -149,11 +154,12 @@ def _tiles(finest: _Rows, widths: Sequence[int]) -> Iterator[tuple[int, _Rows]]:
         yield width, _Rows(finest.keys[first], buckets[first], groups)
 
 
-def _table(asked: Asked, texts: pa.StringArray, inputs: dict[str, pa.Array], rows: _Rows) -> pa.Table:
+def _table(
+    asked: Asked, keys: dict[str, pa.DictionaryArray], inputs: dict[str, pa.Array], rows: _Rows
+) -> pa.Table:
     """A tile's rows, with the columns and types of the view's table."""
-    view, keys = asked.view, pa.array(rows.keys.astype(np.int32))
-    columns = {"key_text": pa.DictionaryArray.from_arrays(keys, texts)}
-    columns |= {name: part.take(keys) for name, part in _parts(asked, texts).items()}
+    view, places = asked.view, pa.array(rows.keys)
+    columns = {name: column.take(places) for name, column in keys.items()}
     columns["bucket"] = pa.array(rows.buckets * 1_000_000).cast(pa.timestamp("us", "UTC"))
     slots = iter(view.slots)
     for measure, name in zip(view.measures.values(), asked.measures, strict=True):
@@ -167,11 +173,11 @@ def _kind(kind: str) -> pa.DataType:
     return pa.decimal128(38, scale(kind)) if family(kind) == "decimal" else _KINDS[kind]
 
 
-def _parts(asked: Asked, texts: pa.StringArray) -> dict[str, pa.DictionaryArray]:
-    """The parts of each key, with the types of their expressions."""
+def _keys(asked: Asked, texts: pa.StringArray) -> dict[str, pa.DictionaryArray]:
+    """The text of each key, and its parts with the types of their expressions."""
     parsed = [parse_key(text) for text in texts.to_pylist()]
     columns = list(zip(*parsed, strict=True))
-    return {
+    return {"key_text": texts.dictionary_encode()} | {
         name: pa.array(column, pa.string()).cast(_PARTS[part.type]).dictionary_encode()
         for (name, part), column in zip(asked.view.key.items(), columns, strict=True)
     }
@@ -186,8 +192,9 @@ def _write(share: Share, width: int, table: pa.Table, buckets: _Longs) -> TileFi
         table, path, compression="snappy", use_dictionary=keys, dictionary_pagesize_limit=_DICTIONARY_BYTES,
         write_statistics=["bucket"], store_schema=False,
     )  # fmt: skip
-    first, last = int(buckets.min()), int(buckets.max())
-    return TileFile(relative, width, share.part, len(table), path.stat().st_size, first, last)
+    found, first, last = path.stat(), int(buckets.min()), int(buckets.max())
+    modified = found.st_mtime_ns // 1_000_000
+    return TileFile(relative, width, share.part, len(table), found.st_size, modified, first, last)
 
 
 def _moment(seconds: int) -> str:

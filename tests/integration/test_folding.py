@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from delta import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from batch_layer import delta_log, folding
 from batch_layer.folding import fold_views
@@ -149,6 +150,20 @@ def test_folds_are_what_sql_makes_of_the_events(
         wanted, found = tiles(events, one, PARTITIONS), made[one.name]
         assert [(f.name, f.dataType) for f in found.schema] == [(f.name, f.dataType) for f in wanted.schema]
         assert differing(one, rows(wanted, one), rows(found, one)) == []
+
+
+@pytest.mark.parametrize("name", ["by_text", "whole"])
+def test_spark_merges_what_folds_made(
+    spark: SparkSession, events: DataFrame, tmp_path: Path, name: str
+) -> None:
+    one = view(name)
+    slots = [F.expr(sql).alias(column) for column, sql in one.merge_sql.items()]
+    parts = [f"`{part}`" for part in one.key]
+    days = F.expr("unix_seconds(bucket) div 86400 * 86400").alias("at")
+    frame = folded(spark, events.where("moment >= '1970-01-01'"), [one], tmp_path)[name]
+    merged = frame.where("tile < 3600").groupBy("key_text", *parts, "part", days).agg(*slots)
+    found = merged.selectExpr("*", "86400 AS tile", "timestamp_seconds(at) AS bucket").drop("at")
+    assert differing(one, rows(frame.where("tile = 86400"), one), rows(found, one)) == []
 
 
 def test_events_in_many_shares_make_the_same_rows(
