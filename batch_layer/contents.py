@@ -23,7 +23,8 @@ _ROWS_PER_TASK = 500_000
 class Content:
     """`rows` gives the whole table of a view, of those in `written`; others come from `base` as they are.
 
-    `tasks` is into how many tasks Spark's shuffles are divided.
+    `tasks` is into how many tasks Spark's shuffles are divided. `events` are there where all
+    rows are made of them alone.
     """
 
     mode: Mode
@@ -33,6 +34,7 @@ class Content:
     rows: Callable[[CompiledView], DataFrame]
     tasks: int
     base: Base | None = None
+    events: DataFrame | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
     vouched: tuple[Any, ...] = ()
 
@@ -43,6 +45,7 @@ def full(archived: Archived, views: Sequence[CompiledView], boundary: Cut, parti
     return Content(
         Mode.FULL, boundary, events.counts.entry(), views,
         lambda view: tiles(events.frame, view, partitions), _tasks_for(events.counts.valid),
+        events=events.frame,
     )  # fmt: skip
 
 
@@ -58,7 +61,7 @@ def incremental(
     return Content(
         Mode.INCREMENTAL, boundary, counts, views,
         lambda view: merged(*rows[view.name], view, tasks), tasks,
-        base, {"base": before.version, "added": added}, before.vouched,
+        base, origin={"base": before.version, "added": added}, vouched=before.vouched,
     )  # fmt: skip
 
 
@@ -80,7 +83,8 @@ def backfill(
     statements = (*base.manifest.vouched, vouched) if vouched else base.manifest.vouched
     return Content(
         Mode.BACKFILL, boundary, events.counts.entry(), views,
-        lambda view: replaced(*rows[view.name], span, tasks), tasks, base, origin, statements,
+        lambda view: replaced(*rows[view.name], span, tasks), tasks, base,
+        origin=origin, vouched=statements,
     )  # fmt: skip
 
 
@@ -90,7 +94,7 @@ def taken(base: Base, views: Sequence[CompiledView], partitions: int) -> Content
     rows = {view.name: base.rows(view, partitions).coalesce(tasks) for view in views}
     return Content(
         Mode.PROMOTED, Cut(manifest.boundary, manifest.offsets), manifest.counts, views,
-        lambda view: rows[view.name], tasks, base, {}, manifest.vouched,
+        lambda view: rows[view.name], tasks, base, vouched=manifest.vouched,
     )  # fmt: skip
 
 

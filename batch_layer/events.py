@@ -54,7 +54,7 @@ def read_events(
     Raises PositionError if the table does not hold the rows that its ledger says.
     """
     master = spark.read.format("delta").option("versionAsOf", ledger.version).load(str(table))
-    read, stale = _count(master, ledger, boundary.offsets, contract)
+    read, stale, refused = _count(master, ledger, boundary.offsets, contract)
     below = master.where(_below(boundary.offsets))
     valid = _valid(below, contract, stale)
     losers = _losers(valid, contract.event_id, cuts) if read else None
@@ -64,20 +64,20 @@ def read_events(
         duplicates = losers.count()
         small = F.broadcast(losers) if duplicates <= _BROADCAST_ROWS else losers
         frame = valid.join(small, POSITION, "left_anti")
-    count = valid.count() if stale else read - _refused(below)
+    count = valid.count() if stale else read - refused
     return Events(frame.drop(POSITION), Counts(read, count, duplicates))
 
 
-def _refused(below: DataFrame) -> int:
-    return below.where("reason IS NOT NULL").count()
+def _count(master: DataFrame, ledger: Ledger, boundary: Offsets, contract: Contract) -> tuple[int, int, int]:
+    """Records below the boundary, those of them that another contract decoded, and those that were refused.
 
-
-def _count(master: DataFrame, ledger: Ledger, boundary: Offsets, contract: Contract) -> tuple[int, int]:
-    """Records below the boundary, and those of them that another contract decoded; checks the whole table."""
+    The whole table is checked.
+    """
     below = _below(boundary)
     found = master.groupBy("partition").agg(
         F.count("*"), F.count_if(F.expr(below)),
         F.count_if(F.expr(below) & (F.col("contract") != F.lit(contract.fingerprint))),
+        F.count_if(F.expr(below) & F.col("reason").isNotNull()),
     )  # fmt: skip
     rows = {row[0]: row for row in found.collect()}
     expected = {p: n for p, n in ledger.total.items() if n}
@@ -87,7 +87,8 @@ def _count(master: DataFrame, ledger: Ledger, boundary: Offsets, contract: Contr
             f"the master dataset holds {held} rows a partition, its ledger says {expected}; something else "
             "wrote to it: restore it"
         )
-    return sum(row[2] for row in rows.values()), sum(row[3] for row in rows.values())
+    read, stale, refused = (sum(row[place] for row in rows.values()) for place in (2, 3, 4))
+    return read, stale, refused
 
 
 def _below(boundary: Offsets) -> str:

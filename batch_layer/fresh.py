@@ -44,7 +44,7 @@ class Archived:
         Raises NotExact if `base` was not made of all records below its boundary.
         """
         master = self._master()
-        read, stale = _count(master, self.ledger, boundary.offsets, self.contract)
+        read, stale, _ = _count(master, self.ledger, boundary.offsets, self.contract)
         between = master.where(_between(base.offsets, boundary.offsets))
         new = between.count()
         _check_conserved(base, read - new)

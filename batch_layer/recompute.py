@@ -1,21 +1,31 @@
 """Events to one view's table: the finest bucket, and every coarser tile from the next finer one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from batch_layer import delta_log
+from batch_layer.delta_commit import overwrite
+from batch_layer.tile_files import TileFile
 from core.errors import HandoffError
 from core.faults import reach
 from core.keys import index_partition_sql, key_text_sql
 from core.views import CompiledView
 
-__all__ = ["Written", "tiles", "write_view"]
+__all__ = ["Written", "commit_files", "tiles", "write_view"]
 
 _TYPES = {"long": "bigint", "double": "double", "text": "string", "blob": "binary"}
 _BUCKET = "__bucket"
+_FOLDERS = ["tile", "part"]
+_PROPERTIES = {
+    "delta.dataSkippingStatsColumns": "bucket",
+    # as long as Delta keeps the log: within it, other engines may read any retained version
+    "delta.deletedFileRetentionDuration": "interval 30 days",
+}
 
 
 @dataclass(frozen=True)
@@ -55,22 +65,47 @@ def write_view(rows: DataFrame, view: CompiledView, table: Path, version: int) -
         rows.write.format("delta")
         .mode("overwrite")
         .option("overwriteSchema", "true")
-        .option("userMetadata", f'{{"manifest": {version}}}')
-        .option("delta.dataSkippingStatsColumns", "bucket")
-        # as long as Delta keeps the log: within it, other engines may read any retained version
-        .option("delta.deletedFileRetentionDuration", "interval 30 days")
-        .partitionBy("tile", "part")
+        .option("userMetadata", _metadata(version))
+        .options(**_PROPERTIES)
+        .partitionBy(*_FOLDERS)
         .save(str(table))
     )
+    return _written(view, table, version)
+
+
+def commit_files(
+    spark: SparkSession, files: Sequence[TileFile], view: CompiledView, table: Path, version: int
+) -> Written:
+    """As `write_view`, with files of all rows that are there already."""
+    reach("view.commit.before")
+    actions = [file.action for file in files]
+    overwrite(spark, table, _schema(view), _FOLDERS, actions, _PROPERTIES, _metadata(version))
+    return _written(view, table, version)
+
+
+def _written(view: CompiledView, table: Path, version: int) -> Written:
+    """The commit that was made, once it is durable."""
     reach("view.commit.after")
     commit = delta_log.commit(table, delta_log.versions(table)[-1])
-    if f'"manifest": {version}' not in (commit.metadata or ""):
+    if _metadata(version) != commit.metadata:
         raise HandoffError(
             f"view {view.name!r}: version {commit.version} of its table is {commit.metadata}, expected "
             f"manifest {version}; another job writes there: stop it"
         )
     delta_log.make_durable(table, commit)
     return Written(view.name, commit)
+
+
+def _metadata(version: int) -> str:
+    return f'{{"manifest": {version}}}'
+
+
+def _schema(view: CompiledView) -> StructType:
+    """The columns of `tiles`."""
+    parts = {name: part.type for name, part in view.key.items()}
+    slots = {name: slot.kind for name, slot in view.slots}
+    kinds = {"key_text": "string", **parts, "bucket": "timestamp", **slots, "tile": "int", "part": "int"}
+    return StructType.fromDDL(", ".join(f"`{name}` {_TYPES.get(kind, kind)}" for name, kind in kinds.items()))
 
 
 def _finest(events: DataFrame, view: CompiledView) -> DataFrame:

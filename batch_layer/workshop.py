@@ -1,5 +1,6 @@
 """Where versions are made: tables of views in one commit each, their index, and the manifest of it all."""
 
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,8 +13,11 @@ from pyspark.sql import SparkSession
 
 from batch_layer import index
 from batch_layer.contents import Content
+from batch_layer.folding import fold_views
+from batch_layer.folds import foldable
 from batch_layer.ledger import Ledger
-from batch_layer.recompute import write_view
+from batch_layer.recompute import commit_files, write_view
+from batch_layer.tile_files import TileFile
 from conf.settings import Settings
 from core.application import BoundSource
 from core.folders import Folders
@@ -93,11 +97,11 @@ class Workshop:
         """All views, some at once, so that no core waits while one of them plans or commits."""
         self.spark.conf.set("spark.sql.shuffle.partitions", str(content.tasks))
         staged = index.staging(self.folders, version)
-        written = {view.name for view in content.written}
+        written, folded = {view.name for view in content.written}, self._folded(content, version)
 
         def make(view: CompiledView) -> _Made:
             if view.name in written:
-                return self._written(content, view, version, staged)
+                return self._written(content, view, version, staged, folded.get(view.name))
             return _carried(content, view.name, staged)
 
         with ThreadPoolExecutor(_VIEWS_AT_ONCE) as pool:
@@ -105,11 +109,36 @@ class Workshop:
         index.install(staged, self.folders.index(version))
         return made
 
-    def _written(self, content: Content, view: CompiledView, version: int, staged: Path) -> _Made:
-        began, partitions = self.clock(), self.settings.index_partitions
-        written = write_view(content.rows(view), view, self.folders.table(view.name), version)
+    def _folded(self, content: Content, version: int) -> dict[str, list[TileFile]]:
+        """The files of those views that need not be computed by Spark's SQL."""
+        views = [view for view in content.written if foldable(view)]
+        if content.events is None or not views:
+            return {}
+        began, scratch = self.clock(), index.staging(self.folders, version)
+        try:
+            files = fold_views(
+                self.spark, content.events, views, self.folders, self.settings.index_partitions, scratch
+            )
+        finally:
+            shutil.rmtree(scratch)
+        self.log.info("views_folded", views=len(views), seconds=round(self.clock() - began, 1))
+        return files
+
+    def _written(
+        self,
+        content: Content,
+        view: CompiledView,
+        version: int,
+        staged: Path,
+        files: Sequence[TileFile] | None,
+    ) -> _Made:
+        began, partitions, table = self.clock(), self.settings.index_partitions, self.folders.table(view.name)
+        if files is None:
+            written = write_view(content.rows(view), view, table, version)
+        else:
+            written = commit_files(self.spark, files, view, table, version)
         middle = self.clock()
-        files = index.write_parts(self.spark, index.parts_of(view, written.commit, partitions, staged))
+        indexed = index.write_parts(self.spark, index.parts_of(view, written.commit, partitions, staged))
         self.log.info(
             "view_built",
             view=view.name,
@@ -120,10 +149,10 @@ class Workshop:
         entry = {
             "version": written.commit.version,
             "rows": written.rows,
-            "checksum": index.checksum(files),
+            "checksum": index.checksum(indexed),
             "definition": self.meaning.definitions[view.name],
         }
-        return _Made(view.name, entry, {f"{view.name}/{file.number}.mdb": file.sha256 for file in files})
+        return _Made(view.name, entry, {f"{view.name}/{file.number}.mdb": file.sha256 for file in indexed})
 
 
 def _carried(content: Content, view: str, staged: Path) -> _Made:
