@@ -15,7 +15,7 @@ from serving_layer.presenting import Presenter, Shown
 from serving_layer.questions import Question, check_rows
 from serving_layer.rendering import iso
 
-__all__ = ["Evidence", "compose", "runs_of"]
+__all__ = ["Evidence", "compose", "rows_of", "runs_of", "standing"]
 
 Grouped = dict[int | None, list[Partial]]
 
@@ -62,21 +62,28 @@ def compose(question: Question, evidence: Evidence, shown: Shown | None = None) 
 
     Raises `Problem` if an open range turns out to have too many rows.
     """
-    speed, manifest = evidence.speed, evidence.snapshot.manifest
-    reasons = evidence.reasons
+    speed = evidence.speed
     return {
         "view": question.view.name,
         "key": dict(question.key),
         "from": _text(question.start),
         "to": _text(question.end),
         "every": question.every_name,
-        "rows": _rows(question, evidence.batch, speed.buckets if speed else None, shown),
+        "rows": rows_of(question, evidence.batch, speed.buckets if speed else None, shown),
+        **standing(evidence),
+        "read": {"tiles": evidence.tiles, "fields": speed.fields if speed else 0},
+    }
+
+
+def standing(evidence: Evidence) -> dict[str, Any]:
+    """What an answer was read from, and what it vouches for."""
+    speed, manifest, reasons = evidence.speed, evidence.snapshot.manifest, evidence.reasons
+    return {
         "manifest": manifest and _manifest(manifest),
         "generation": speed.generation.id if speed and speed.generation else None,
         "as_of": iso(evidence.as_of),
         "complete": not reasons,
         "reasons": reasons,
-        "read": {"tiles": evidence.tiles, "fields": speed.fields if speed else 0},
     }
 
 
@@ -92,12 +99,13 @@ def _manifest(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _rows(
+def rows_of(
     question: Question,
     batch: Sequence[Bucketed] | None,
     speed: Sequence[Bucketed] | None,
     shown: Shown | None,
 ) -> list[dict[str, Any]]:
+    """A row for each step of the question, or one; None is a layer that has nothing to say."""
     every = question.every
     # rows of a series are many and seldom asked for again as they were
     presenter = Presenter(question.view, shown if every is None else None)

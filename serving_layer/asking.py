@@ -1,7 +1,9 @@
 """A question answered: one publish for the whole request, and a speed state that holds what it needs."""
 
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from core.application import BoundSource
 from core.buckets import Run
@@ -18,6 +20,7 @@ _TRIES = 3
 _LIMIT = 16 << 20
 _WORTH = 4  # tiles: merging fewer anew costs less than keeping them
 Merged = Kept[Hashable, tuple[int, Partial]]
+Found = TypeVar("Found", bound=Evidence)
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,13 @@ class Desk:
 
     async def ask(self, question: Question) -> Evidence:
         """What both layers say. Raises `IndexBroken` where the batch part cannot be read."""
-        runs, snapshot = runs_of(question), self.versions.current()
+        return await self.settled(partial(self._gather, question, runs_of(question)))
+
+    async def settled(self, gather: Callable[[Snapshot], Awaitable[Found]]) -> Found:
+        """What `gather` finds, of a publish whose speed segments were all there while it was at it."""
+        snapshot = self.versions.current()
         for _ in range(_TRIES):
-            evidence = await self._gather(question, runs, snapshot)
+            evidence = await gather(snapshot)
             if evidence.speed is None or evidence.speed.floor <= snapshot.boundary:
                 return evidence
             # the speed layer dropped what a newer publish covers: that publish is what we must read
@@ -63,7 +70,7 @@ class Desk:
             return [(question.first, kept[1])], kept[0]
         found = snapshot.index.read(view, key, runs)
         if question.every is None and len(found) >= _WORTH:
-            kept = (len(found), view.merge_all([partial for _, partial in found]))
+            kept = (len(found), view.merge_all([one for _, one in found]))
             self.merged.put(place, kept)
             return [(question.first, kept[1])], kept[0]
         return found, len(found)
