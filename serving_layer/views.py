@@ -1,9 +1,13 @@
 """Routes of views: the catalogue, and questions."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from core.application import BoundSource
 from core.errors import UnknownName
 from core.faults import reach
 from serving_layer.answers import compose
@@ -14,7 +18,7 @@ from serving_layer.questions import parse_question
 from serving_layer.rendering import Json
 from serving_layer.services import Services
 
-__all__ = ["router"]
+__all__ = ["answer", "owner", "router"]
 
 router = APIRouter(prefix="/v1", tags=["views"])
 
@@ -30,15 +34,25 @@ async def list_views(request: Request) -> Response:
 async def ask_view(request: Request) -> Response:
     """Measures of one key over [from, to): merged, and what each layer contributed."""
     services: Services = request.app.state.services
-    name = request.path_params["view"]
-    try:
-        bound = services.application.owner(name)
-    except UnknownName as error:
-        raise Problem("unknown-view", str(error), field="view", value=name, allowed=error.known) from error
-    question = parse_question(bound.view(name), request.query_params.multi_items())
+    name, given = request.path_params["view"], request.query_params.multi_items()
+    return Json(await answer(services, name, given))
+
+
+async def answer(services: Services, name: str, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """What is answered to the parameters `given`, ready to render. Raises `Problem` or `IndexBroken`."""
+    bound = owner(services, name)
+    question = parse_question(bound.view(name), given)
     desk = services.desks[bound.source.name]
     evidence = await desk.ask(question)
     reach("api.answer")
-    answer = compose(question, evidence, desk.shown)
-    services.metrics.answers.labels(name, "true" if answer["complete"] else "false").inc()
-    return Json(answer)
+    told = compose(question, evidence, desk.shown)
+    services.metrics.answers.labels(name, "true" if told["complete"] else "false").inc()
+    return told
+
+
+def owner(services: Services, name: str) -> BoundSource:
+    """The source of a view. Raises `Problem` with the views there are."""
+    try:
+        return services.application.owner(name)
+    except UnknownName as error:
+        raise Problem("unknown-view", str(error), field="view", value=name, allowed=error.known) from error
