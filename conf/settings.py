@@ -100,6 +100,12 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on.")
     api_port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
     api_workers: int = Field(2, ge=1, le=64, description="Worker processes of the API.")
+    live_listeners: int = Field(
+        4000, ge=1, le=100_000, description="Listeners of live answers in one process of the API, at most."
+    )
+    live_heartbeat: float = Field(
+        15, ge=0.1, le=3600, description="Seconds between signs of life to a listener of live answers."
+    )
     admin_key_file: Path | None = Field(
         None,
         description="Key for whatever changes something. Unset: {data_dir}/secrets/admin.key, made once.",

@@ -20,6 +20,7 @@ _ANSWER = {
     "from": "2015-09-12T00:00:00Z",
     "to": "2015-09-13T00:00:00Z",
     "every": None,
+    "zone": "UTC",
     "rows": [
         {
             "from": "2015-09-12T00:00:00Z",
@@ -252,9 +253,10 @@ def _document(app: FastAPI, application: Application) -> dict[str, Any]:
     made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     made.setdefault("components", {}).setdefault("schemas", {}).update(SCHEMAS)
     views = {name: view for bound in application.sources.values() for name, view in bound.views.items()}
-    ask = made["paths"]["/v1/views/{view}"]["get"]["parameters"]
-    ask[0]["schema"] = {"type": "string", "enum": list(views)}
-    ask[1]["schema"] = _key_schema(part for view in views.values() for part in view.key)
+    for path in ("/v1/views/{view}", "/v1/views/{view}/live"):
+        ask = made["paths"][path]["get"]["parameters"]
+        ask[0]["schema"] = {"type": "string", "enum": list(views)}
+        ask[1]["schema"] = _key_schema(part for view in views.values() for part in view.key)
     for path in ("/v1/handoffs", "/v1/handoffs/{version}"):
         asked = made["paths"][path]["get"]["parameters"]
         named = next(parameter for parameter in asked if parameter["name"] == "source")

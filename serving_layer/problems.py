@@ -12,7 +12,7 @@ from starlette.responses import Response
 from core.errors import LambdaError
 from serving_layer.rendering import to_json
 
-__all__ = ["KINDS", "MEDIA_TYPE", "Problem", "problem_response"]
+__all__ = ["KINDS", "MEDIA_TYPE", "Problem", "document_of", "problem_response"]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -41,6 +41,12 @@ KINDS: dict[str, tuple[int, str, str]] = {
         "The range of time cannot be answered",
         "from lies before to, on edges of buckets.",
     ),
+    "bad-zone": (
+        400,
+        "There is no such time zone, or it does not fit",
+        "zone is a name of the IANA database, such as Europe/Berlin.",
+    ),
+    "bad-last": (400, "A span of time cannot be understood", "Spans are 30m, 24h, 7d, 2w or ISO 8601."),
     "bad-every": (400, "The step of the series does not fit", "A step is a multiple of the view's bucket."),
     "too-many-rows": (
         400,
@@ -51,6 +57,11 @@ KINDS: dict[str, tuple[int, str, str]] = {
         503,
         "The batch view cannot be read",
         "A file of the index is missing or damaged. Restore it, publish again, or roll back.",
+    ),
+    "too-many-listeners": (
+        503,
+        "Nobody else can listen to this process",
+        "Connect again after the seconds that Retry-After says, or ask without /live.",
     ),
     "admin-key-needed": (401, "An admin key is needed", "Send the key in the header X-Admin-Key."),
     "bad-json": (400, "The body is not JSON", "Send one event, or an array of events, as JSON in UTF-8."),
@@ -95,8 +106,8 @@ class Problem(LambdaError):
         return cls(kind, text, field=field, value=value, allowed=allowed)
 
 
-def problem_response(problem: Problem, path: str, status: int | None = None) -> Response:
-    """The document as a response; `path` becomes its `instance`."""
+def document_of(problem: Problem, path: str, status: int | None = None) -> bytes:
+    """The document as JSON; `path` becomes its `instance`."""
     usual, title, _ = KINDS[problem.kind]
     document = {
         "type": f"/problems#{problem.kind}",
@@ -106,4 +117,9 @@ def problem_response(problem: Problem, path: str, status: int | None = None) -> 
         "instance": path,
         **problem.extensions,
     }
-    return Response(to_json(document), status or usual, problem.headers, MEDIA_TYPE)
+    return to_json(document)
+
+
+def problem_response(problem: Problem, path: str, status: int | None = None) -> Response:
+    """The document as a response; `path` becomes its `instance`."""
+    return Response(document_of(problem, path, status), status or problem.status, problem.headers, MEDIA_TYPE)

@@ -12,6 +12,7 @@ from core.folders import Folders
 from core.layout import Layout
 from core.logs import Logger, get_logger
 from serving_layer.asking import Desk
+from serving_layer.changes import Changes, RedisChanges
 from serving_layer.kafka_log import KafkaEventLog
 from serving_layer.metrics import Metrics
 from serving_layer.pipes import Address, Pipe
@@ -36,6 +37,7 @@ class Services:
     clock: Callable[[], float] = time.time
     pipe: Pipe | None = None
     watches: Sequence[Watch] = ()
+    changes: Mapping[str, Changes] = field(default_factory=dict)
 
     async def start(self) -> None:
         for watch in self.watches:
@@ -60,15 +62,20 @@ def build(settings: Settings, logger: Logger | None = None) -> Services:
     application = Application.load(settings.application, settings.contracts_dir)
     pipe = Pipe(Address.of(settings.redis_address, redis_options(settings)), logger)
     log = KafkaEventLog(kafka_options(settings), known=_known_logs(settings, application))
-    desks, statuses, watches = {}, {}, []
+    desks, statuses, changes, watches = {}, {}, {}, []
     for name, bound in application.sources.items():
         semantics, folders = bound.semantics(settings.dedupe_window), Folders(settings.data_dir, name)
         watch = Watch(folders, semantics, logger.bind(source=name))
-        store = RedisSpeedStore(Layout(settings.namespace, name), pipe, semantics, watch.cuts)
+        layout = Layout(settings.namespace, name)
+        store = RedisSpeedStore(layout, pipe, semantics, watch.cuts)
         desks[name] = Desk(bound, semantics, watch, store)
         statuses[name] = Status(desks[name], folders, log, time.time)
+        changes[name] = RedisChanges(layout, pipe, semantics)
         watches.append(watch)
-    return Services(application, desks, statuses, log, admin_key(settings), pipe=pipe, watches=tuple(watches))
+    return Services(
+        application, desks, statuses, log, admin_key(settings), pipe=pipe, watches=tuple(watches),
+        changes=changes,
+    )  # fmt: skip
 
 
 def _known_logs(settings: Settings, application: Application) -> Callable[[str], tuple[str, str] | None]:
