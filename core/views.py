@@ -12,7 +12,7 @@ from core.measures import Measure, Partial, Slot
 from core.packing import Codec, fold
 
 _KEY_TYPES = ("string", "long", "boolean")
-_RESERVED = ("from", "to", "every", "tile", "bucket", "key")
+_RESERVED = ("from", "to", "every", "tile", "bucket", "key", "last", "zone")
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from functools import partial
 from typing import TypeVar
 
 from core.application import BoundSource
-from core.buckets import Run
+from core.buckets import Run, split
 from core.measures import Partial
-from serving_layer.answers import Evidence, runs_of
+from serving_layer.answers import Evidence, runs_of, runs_within
 from serving_layer.kept import Kept, weight
-from serving_layer.ports import Bucketed, Snapshot, SpeedReading, SpeedSilent, SpeedStore, Versions
+from serving_layer.ports import Bucketed, Index, Snapshot, SpeedReading, SpeedSilent, SpeedStore, Versions
 from serving_layer.presenting import Shown, shown_before
 from serving_layer.questions import Question
 
@@ -68,12 +68,22 @@ class Desk:
         kept = self.merged.get(place) if question.every is None else None
         if kept is not None:
             return [(question.first, kept[1])], kept[0]
-        found = snapshot.index.read(view, key, runs)
+        found, tiles = self._read(question, runs, snapshot.index)
         if question.every is None and len(found) >= _WORTH:
-            kept = (len(found), view.merge_all([one for _, one in found]))
+            kept = (tiles, view.merge_all([one for _, one in found]))
             self.merged.put(place, kept)
             return [(question.first, kept[1])], kept[0]
-        return found, len(found)
+        return found, tiles
+
+    def _read(self, question: Question, runs: list[Run], index: Index) -> tuple[list[Bucketed], int]:
+        """What there is of the key, and how many tiles were read to find it."""
+        view, key, scouted = question.view, question.key_text, 0
+        if question.open_in_zone:
+            # the coarsest tiles tell which rows there are; those are made of fewer tiles than of buckets
+            seen = index.read(view, key, split(question.first, question.last, view.tiles))
+            runs, scouted = runs_within(question, seen), len(seen)
+        found = index.read(view, key, runs)
+        return found, scouted + len(found)
 
     async def _speed(self, question: Question, boundary: int) -> tuple[SpeedReading | None, str | None]:
         span = (question.first, question.last)

@@ -8,6 +8,7 @@ from core.handoff import Generation
 from core.keys import shard_of
 from core.layout import Layout, container_width, field_name, parse_field, unseal
 from core.measures import Partial
+from core.periods import Periods
 from core.views import CompiledView
 from serving_layer.closed import Bundle, Closed, ClosedSegments, Place
 from serving_layer.pipes import Command
@@ -21,14 +22,14 @@ _MOST_OPEN = 64  # segments: a container last looked at before so many is read a
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which fields of a key are asked for; `every` is the width of the rows they go into, if not one row."""
+    """Which fields of a key are asked for; `every` are the rows they go into, if not one row."""
 
     view: CompiledView
     key: str
     start: int
     end: int
     boundary: int
-    every: int | None = None
+    every: Periods | None = None
 
     @property
     def step(self) -> int:
@@ -40,7 +41,7 @@ class Wanted:
     def takes_whole(self, container: int) -> bool:
         """Whether all of a container goes into one row."""
         inside = self.start <= container and container + self.step <= self.end
-        return inside and (self.every is None or self.every % self.step == 0)
+        return inside and (self.every is None or self.every.one_holds(container, container + self.step))
 
     def place(self, container: int) -> Place:
         return (self.view.name, self.key, container)

@@ -9,6 +9,7 @@ from core.errors import LambdaError
 from core.handoff import Generation, Lease, Progress
 from core.manifest import Manifest, Pointer
 from core.measures import Partial
+from core.periods import Periods
 from core.views import CompiledView
 
 __all__ = [
@@ -109,7 +110,7 @@ class SpeedStore(ABC):
         key: str,
         span: tuple[int, int],
         boundary: int,
-        every: int | None = None,
+        every: Periods | None = None,
     ) -> SpeedReading:
         """Segments from `boundary` on, buckets within `span`, merged at most as far as rows of `every` allow.
 

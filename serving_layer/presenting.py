@@ -22,8 +22,8 @@ def shown_before() -> Shown:
 class Presenter:
     """Shows rows of one view; what an empty row shows is worked out once."""
 
-    def __init__(self, view: CompiledView, shown: Shown | None) -> None:
-        self._view = view
+    def __init__(self, view: CompiledView, shown: Shown | None, zone: str = "UTC") -> None:
+        self._view, self._zone = view, zone
         self._empty = view.present(view.zero)
         # numbers are shown faster than looked up; sketches are not
         sketches = any(measure.approximate for measure in view.measures.values())
@@ -33,8 +33,8 @@ class Presenter:
         """`batch` and `speed` are None for a layer that has nothing to say."""
         left, right = self._merged(batch), self._merged(speed)
         return {
-            "from": None if span[0] is None else text_of(span[0]),
-            "to": None if span[1] is None else text_of(span[1]),
+            "from": None if span[0] is None else text_of(span[0], self._zone),
+            "to": None if span[1] is None else text_of(span[1], self._zone),
             "measures": self._show(*(part for part in (left, right) if part is not None)),
             "batch": None if batch is None else self._show(*([left] if left is not None else [])),
             "speed": None if speed is None else self._show(*([right] if right is not None else [])),

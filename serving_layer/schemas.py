@@ -86,6 +86,7 @@ _PROBLEM: Schema = {
 SCHEMAS: Mapping[str, Schema] = {
     "Answer": _record(
         **{"from": _or_null(_TEXT)}, view=_TEXT, key=_ANYTHING, to=_or_null(_TEXT), every=_or_null(_TEXT),
+        zone=_TEXT,
         rows={**_list(_ROW), "maxItems": 10_000}, manifest=_or_null(_MANIFEST), generation=_or_null(_TEXT),
         as_of=_or_null(_TEXT), complete=_TRUTH, reasons=_list(_TEXT),
         read=_record(tiles=_WHOLE, fields=_WHOLE),

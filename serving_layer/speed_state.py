@@ -18,6 +18,7 @@ import orjson
 from core.cuts import Cut
 from core.handoff import FORMAT, Generation, Lease, Progress
 from core.layout import Layout
+from core.periods import Periods
 from core.views import CompiledView
 from serving_layer.closed import ClosedSegments, closed_segments
 from serving_layer.key_reading import KeyReading, Wanted
@@ -60,7 +61,7 @@ class RedisSpeedStore(SpeedStore):
         key: str,
         span: tuple[int, int],
         boundary: int,
-        every: int | None = None,
+        every: Periods | None = None,
     ) -> SpeedReading:
         wanted = Wanted(view, key, *span, boundary, every)
         for _ in range(_TRIES):

@@ -41,7 +41,7 @@ async def ask_view(request: Request) -> Response:
 async def answer(services: Services, name: str, given: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """What is answered to the parameters `given`, ready to render. Raises `Problem` or `IndexBroken`."""
     bound = owner(services, name)
-    question = parse_question(bound.view(name), given)
+    question = parse_question(bound.view(name), given, services.clock)
     desk = services.desks[bound.source.name]
     evidence = await desk.ask(question)
     reach("api.answer")

@@ -19,6 +19,7 @@ from core.instants import parse_instant
 from core.logs import Logger
 from core.manifest import Manifest, Pointer
 from core.measures import Partial
+from core.periods import Periods
 from core.views import CompiledView
 from serving_layer.asking import Desk
 from serving_layer.pipes import Command, Pipe
@@ -195,7 +196,7 @@ class FakeSpeed(SpeedStore):
     silence: str | None = None
 
     async def read(
-        self, view: CompiledView, key: str, span: tuple[int, int], boundary: int, every: int | None = None
+        self, view: CompiledView, key: str, span: tuple[int, int], boundary: int, every: Periods | None = None
     ) -> SpeedReading:
         if self.silence:
             raise SpeedSilent(self.silence)

@@ -38,10 +38,10 @@ def seconds(text: str) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
-def walked(unit: str, zone: str, start: int, end: int) -> list[int]:
-    """Edges by looking at the clock every minute. It began to look three days before."""
+def walked(unit: str, zone: str, start: int, end: int, step: int = MINUTE) -> list[int]:
+    """Edges by looking at the clock at every step. It began to look three days before."""
     found, before = list[int](), tuple[object, ...]()
-    for moment in range(start - 3 * DAY, end, MINUTE):
+    for moment in range(start - 3 * DAY, end, step):
         clock = datetime.fromtimestamp(moment, ZoneInfo(zone))
         now = label(unit, clock) if unit in ("minute", "hour") else max(label(unit, clock), before)
         if moment > start and now != before:
