@@ -169,6 +169,10 @@ class KeyReading:
         return self._layout.fields(self._generation.id, self.shard, wanted.view.name, container, wanted.key)
 
     @property
+    def key(self) -> str:
+        return self._wanted.key
+
+    @property
     def _head(self) -> int:
         """How many characters of a hash's name its entry in a list of touched hashes leaves out."""
         return len(self._layout.shard(self._generation.id, self.shard)) + len(":f:")

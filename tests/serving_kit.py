@@ -1,7 +1,7 @@
 """Fakes and events for tests of the serving layer."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, Self
@@ -16,6 +16,7 @@ from core.buckets import floor
 from core.cuts import Cut, segment_of
 from core.handoff import Generation, Lease, Progress
 from core.instants import parse_instant
+from core.keys import index_text
 from core.logs import Logger
 from core.manifest import Manifest, Pointer
 from core.measures import Partial
@@ -25,12 +26,15 @@ from serving_layer.asking import Desk
 from serving_layer.pipes import Command, Pipe
 from serving_layer.ports import (
     Bucketed,
+    Choose,
     EventLog,
     Index,
     IndexBroken,
+    Listed,
     LogRefuses,
     LogSilent,
     Position,
+    ReadKeys,
     Snapshot,
     SpeedReading,
     SpeedSilent,
@@ -162,6 +166,16 @@ class FakeIndex(Index):
         found = sorted((b, p) for (k, b), p in self.buckets.get(view.name, {}).items() if k == key)
         return [(b, p) for b, p in found if any(run.start <= b < run.end for run in runs)]
 
+    def read_many(
+        self, view: CompiledView, keys: Collection[str], runs: Sequence[Any]
+    ) -> dict[str, list[Bucketed]]:
+        return {key: self.read(view, key, runs) for key in keys}
+
+    def keys(self, view: CompiledView, prefix: str, after: bytes | None, most: int) -> list[Listed]:
+        texts = {key for key, _ in self.buckets.get(view.name, {}) if key.startswith(prefix)}
+        listed: list[Listed] = sorted((index_text(text), text) for text in texts)
+        return [(name, text) for name, text in listed if after is None or name > after][:most]
+
 
 @dataclass
 class FakeVersions(Versions):
@@ -208,6 +222,43 @@ class FakeSpeed(SpeedStore):
             if name == key and segment >= boundary and span[0] <= bucket < span[1]
         ]
         return SpeedReading(**{**vars(self.reading), "buckets": found, "fields": len(found)})
+
+    async def read_many(
+        self,
+        view: CompiledView,
+        keys: Sequence[str],
+        span: tuple[int, int],
+        boundary: int,
+        every: Periods | None = None,
+    ) -> ReadKeys:
+        found = {key: await self.read(view, key, span, boundary, every) for key in keys}
+        fields = sum(reading.fields for reading in found.values())
+        if self.reading.generation is None:
+            return self.reading, None
+        reading = SpeedReading(**{**vars(self.reading), "fields": fields})
+        return reading, {key: each.buckets or () for key, each in found.items()}
+
+    async def read_listed(
+        self,
+        view: CompiledView,
+        prefix: str,
+        span: tuple[int, int],
+        boundary: int,
+        choose: Choose,
+        every: Periods | None = None,
+    ) -> ReadKeys:
+        if self.silence:
+            raise SpeedSilent(self.silence)
+        if self.reading.generation is None:
+            return self.reading, None
+        there = {
+            key
+            for key, segment, _ in self.fields.get(view.name, {})
+            if segment >= boundary and key.startswith(prefix)
+        }
+        return await self.read_many(
+            view, [key for key in choose(there) if key in there], span, boundary, every
+        )
 
     async def state(self) -> SpeedReading:
         if self.silence:
@@ -275,6 +326,9 @@ class FakePipe(Pipe):
     def _sadd(self, key: str, *members: Any) -> int:
         self.data.setdefault(key, set()).update(str(member).encode() for member in members)
         return 1
+
+    def _smembers(self, key: str) -> list[bytes]:
+        return list(self.data.get(key, ()))
 
     def _zadd(self, key: str, _: str, score: int, member: int) -> int:
         held = self.data.setdefault(key, {})
