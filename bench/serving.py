@@ -63,7 +63,7 @@ def _measure(folder: Path, published: int, rate: float, seconds: float) -> None:
             wait.for_http(f"{settings.api_url}/healthz")
             for view in VIEWS:
                 _load(settings, bound.view(view), published, rate, seconds)
-            row("  memory of the API process", f"{_usage(settings)[0]:.0f}", "MB")
+            row("  memory of the API process", f"{usage(settings)[0]:.0f}", "MB")
 
 
 def _load(settings: Settings, view: CompiledView, published: int, rate: float, seconds: float) -> None:
@@ -79,9 +79,9 @@ def _load(settings: Settings, view: CompiledView, published: int, rate: float, s
     drive(
         "127.0.0.1", settings.api_port, path, rate / 2, 5
     )  # what a process keeps is a matter of what was asked
-    before = _usage(settings)[1]
+    before = usage(settings)[1]
     found = drive("127.0.0.1", settings.api_port, path, rate, seconds)
-    used = (_usage(settings)[1] - before) / (rate * seconds) * 1000
+    used = (usage(settings)[1] - before) / (rate * seconds) * 1000
     title = f"{view.name}, 7 days, {DAYS - published} of them unpublished, {rate:.0f}/s"
     row(title, percentiles(found.seconds, 1000), "ms")
     row("  first read", f"{read['tiles']} tiles, {read['fields']} fields")
@@ -179,7 +179,7 @@ def _write(settings: Settings, commands: Iterable[Command]) -> None:
         row("  Redis holds", f"{client.info('memory')['used_memory'] / 2**20:.0f}", "MB")
 
 
-def _usage(settings: Settings) -> tuple[float, float]:
+def usage(settings: Settings) -> tuple[float, float]:
     """Megabytes and CPU seconds of the API's process: the largest of those that run for our port."""
     mark, found = f"LAMBDA_API_PORT={settings.api_port}".encode(), [(0.0, 0.0)]
     for path in Path("/proc").glob("[0-9]*"):
