@@ -67,8 +67,8 @@ def _live(services: Services, settings: Settings) -> Live:
     watched = {
         name: Watched(services.desks[name].versions, changes) for name, changes in services.changes.items()
     }
-    ask = partial(views.answer, services)
-    return Live(ask, watched, settings.live_listeners, settings.live_heartbeat)
+    ask, concern = partial(views.answer, services), partial(views.concern, services)
+    return Live(ask, concern, watched, settings.live_listeners, settings.live_heartbeat)
 
 
 def _follow_parent() -> None:

@@ -9,17 +9,17 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
-from core.handoff import FORMAT, Generation, Lease, Progress, doubts
+from core.handoff import Generation, Progress, doubts
 from core.keys import shard_of
 from core.layout import Layout
 from core.manifest import Manifest
 from serving_layer.interests import Interest
 from serving_layer.pipes import Command, Pipe
 from serving_layer.ports import SpeedSilent
+from serving_layer.vouchers import generation_of, reading_of, stamped
 
 __all__ = ["Changes", "Look", "RedisChanges"]
 
@@ -78,27 +78,25 @@ class RedisChanges(Changes):
             return None
         (meta,) = await self._pipe.execute([("GET", self._layout.of(name.decode(), "meta"))])
         self._seen, self._hot = None, {}
-        self._generation = None if meta is None else _generation(orjson.loads(meta))
+        self._generation = None if meta is None else generation_of(orjson.loads(meta))
         return self._generation
 
     async def _vouched(
         self, generation: Generation, interests: Collection[Interest], manifest: Manifest | None
     ) -> tuple[Progress | None, list[str], float | None] | None:
         """Progress, doubts and `as_of`; None if readers use another generation by now."""
-        condemned, raw_lease, raw, *stamps, current = await self._pipe.execute(
+        condemned, lease, progress, *stamps, current = await self._pipe.execute(
             [*self._vouchers(generation), *self._stamps(generation, interests),
              ("GET", self._layout.current())]
         )  # fmt: skip
         if current is None or current.decode() != generation.id:
             return None
-        progress = Progress.from_json(orjson.loads(raw)) if raw else None
-        lease = Lease(**orjson.loads(raw_lease)) if raw_lease else None
+        found = stamped(reading_of(generation, condemned, lease, progress), stamps)
         reasons = doubts(
-            manifest, self._semantics, generation, progress, lease,
-            [None if batch is None else int(batch) for batch, _ in stamps],
-            [int(floor or 0) for _, floor in stamps], condemned.decode() if condemned else None,
+            manifest, self._semantics, generation, found.progress, found.lease, found.stamps, [found.floor],
+            found.condemned,
         )  # fmt: skip
-        return progress, reasons, lease.as_of if lease and not reasons else None
+        return found.progress, reasons, found.lease.as_of if found.lease and not reasons else None
 
     def _vouchers(self, generation: Generation) -> list[Command]:
         return [("GET", self._layout.of(generation.id, what)) for what in ("condemned", "lease", "progress")]
@@ -170,9 +168,3 @@ def _shards(interest: Interest, generation: Generation) -> Iterable[int]:
     if interest.keys is None:
         return range(generation.shards)
     return {shard_of(interest.view, key, generation.shards) for key in interest.keys}
-
-
-def _generation(meta: Mapping[str, Any]) -> Generation:
-    if meta.get("format") != FORMAT:
-        raise SpeedSilent(f"the speed state has format {meta.get('format')!r}, this API reads {FORMAT}")
-    return Generation.from_json(meta)

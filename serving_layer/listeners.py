@@ -64,6 +64,11 @@ class Group:
         self.asking = asyncio.Lock()  # answers are put in the order in which they were read
 
     @property
+    def slides(self) -> bool:
+        """Whether its range moves with the time."""
+        return any(name == "last" for name, _ in self.given)
+
+    @property
     def path(self) -> str:
         return f"/v1/views/{self.view}/live"
 

@@ -14,11 +14,10 @@ from typing import Any
 
 from core.logs import Logger, get_logger
 from serving_layer.changes import Changes, Look
-from serving_layer.interests import interest_of
+from serving_layer.interests import Interest
 from serving_layer.listeners import Given, Group, Listener, answer_event, problem_event
 from serving_layer.ports import IndexBroken, SpeedSilent, Versions
 from serving_layer.problems import Problem, document_of
-from serving_layer.questions import Question
 from serving_layer.rendering import iso
 
 __all__ = ["Live", "Watched"]
@@ -27,6 +26,7 @@ PAUSE = 0.2  # seconds between two rounds
 _AT_ONCE = 4  # questions under way: others that are asked meanwhile wait for no more than these
 
 Ask = Callable[[str, Given], Awaitable[Mapping[str, Any]]]
+Concern = Callable[[str, Given], Interest]
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,14 @@ class Live:
     def __init__(
         self,
         ask: Ask,
+        concern: Concern,
         watched: Mapping[str, Watched],
         limit: int,
         heartbeat: float,
         clock: Callable[[], float] = time.monotonic,
         log: Logger | None = None,
     ) -> None:
-        self._ask, self._watched, self._limit = ask, watched, limit
+        self._ask, self._concern, self._watched, self._limit = ask, concern, watched, limit
         self._heartbeat, self._clock, self._log = heartbeat, clock, log or get_logger("live")
         self._groups: dict[tuple[str, Given], Group] = {}
         self._beats_at: dict[Listener, float] = {}  # the next one to beat first
@@ -76,14 +77,14 @@ class Live:
         """How many listen now."""
         return len(self._beats_at)
 
-    async def join(self, source: str, question: Question, given: Given, last: str | None) -> Listener:
-        """A listener that has its first answer; `leave` must be called.
+    async def join(self, source: str, view: str, given: Given, last: str | None) -> Listener:
+        """A listener that has its first answer; `leave` must be called. `last` is the id of what it knows.
 
         Raises `Problem` where the question cannot be answered or too many listen, and `IndexBroken`.
         """
         self._refuse()
-        place = (question.view.name, tuple(sorted(given)))
-        group = self._groups.setdefault(place, Group(source, *place, interest_of(question)))
+        place = (view, tuple(sorted(given)))
+        group = self._groups.setdefault(place, Group(source, *place, self._concern(*place)))
         listener = Listener(group, last)
         group.listeners.add(listener)
         self._beats_at[listener] = self._clock() + self._heartbeat
@@ -164,11 +165,25 @@ class Live:
         publish, look = await watched.look(groups)
         standing = (publish, look.standing)
         moved, self._standing[source] = standing != self._standing.get(source), standing
-        concerned = [g for g in groups if moved or not g.looked_at or g.interest in look.touched]
+        concerned = [
+            group
+            for group in groups
+            if moved or not group.looked_at or group.interest in look.touched or self._slid(group)
+        ]
         for group in set(groups).difference(concerned):
             group.as_of = iso(look.as_of)
         for at in range(0, len(concerned), _AT_ONCE):
             await asyncio.gather(*map(self._renew, concerned[at : at + _AT_ONCE]))
+
+    def _slid(self, group: Group) -> bool:
+        """Whether a question that counts back from now is about another range by now."""
+        if not group.slides:
+            return False
+        former = group.interest
+        with suppress(Problem):  # asked anew, it says what is wrong with it now
+            group.interest = self._concern(group.view, group.given)
+            return former != group.interest
+        return True
 
     async def _renew(self, group: Group) -> None:
         """Raises nothing for what is wrong with a question: whoever listens is told."""

@@ -48,9 +48,9 @@ async def listen_to_view(request: Request) -> Response:
     live: Live = request.app.state.live
     name, given = request.path_params["view"], request.query_params.multi_items()
     bound = owner(services, name)
-    question = parse_question(bound.view(name), given)
+    parse_question(bound.view(name), given, services.clock)
     if request.scope.get("without_body"):
         return Response(headers=_HEADERS, media_type=MEDIA_TYPE)
     last = request.headers.get("Last-Event-ID")
-    listener = await live.join(bound.source.name, question, tuple(given), last)
+    listener = await live.join(bound.source.name, name, tuple(given), last)
     return LiveResponse(live, listener)

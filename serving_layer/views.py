@@ -12,13 +12,14 @@ from core.errors import UnknownName
 from core.faults import reach
 from serving_layer.answers import compose
 from serving_layer.catalogue import describe_all
+from serving_layer.interests import Interest, interest_of
 from serving_layer.openapi import ASK, LIST
 from serving_layer.problems import Problem
 from serving_layer.questions import parse_question
 from serving_layer.rendering import Json
 from serving_layer.services import Services
 
-__all__ = ["answer", "owner", "router"]
+__all__ = ["answer", "concern", "owner", "router"]
 
 router = APIRouter(prefix="/v1", tags=["views"])
 
@@ -48,6 +49,11 @@ async def answer(services: Services, name: str, given: Iterable[tuple[str, str]]
     told = compose(question, evidence, desk.shown)
     services.metrics.answers.labels(name, "true" if told["complete"] else "false").inc()
     return told
+
+
+def concern(services: Services, name: str, given: Iterable[tuple[str, str]]) -> Interest:
+    """What the answer to the parameters `given` depends on now. Raises `Problem`."""
+    return interest_of(parse_question(owner(services, name).view(name), given, services.clock))
 
 
 def owner(services: Services, name: str) -> BoundSource:

@@ -74,7 +74,7 @@ class Hall:
         self.changes = FakeChanges()
         self.versions = FakeVersions([snapshot(manifest_of(SOURCE, SEMANTICS, 2), {})])
         watched = {SOURCE: Watched(self.versions, self.changes)}
-        self.live = Live(self._ask, watched, limit, 15.0, lambda: self.clock, silent_logger())
+        self.live = Live(self._ask, self._concern, watched, limit, 15.0, lambda: self.clock, silent_logger())
 
     async def _ask(self, view: str, given: Given) -> Mapping[str, Any]:
         user = dict(given)["user"]
@@ -84,9 +84,12 @@ class Hall:
             raise held
         return {"rows": [held], "as_of": AT, "complete": True, "read": {"fields": len(self.asked)}}
 
-    async def join(self, user: str, last: str | None = None) -> "Ear":
-        asked = (("user", user),)
-        return Ear(await self.live.join(SOURCE, question(user), asked, last))
+    def _concern(self, view: str, given: Given) -> Interest:
+        return interest_of(parse_question(BOUND.view(view), given, lambda: 1_442_016_000 + self.clock))
+
+    async def join(self, user: str, last: str | None = None, more: Given = ()) -> "Ear":
+        asked = (("user", user), *more)
+        return Ear(await self.live.join(SOURCE, "edits_by_user", asked, last))
 
     async def rounds(self, count: int = 1) -> None:
         for _ in range(count):
@@ -285,6 +288,21 @@ def test_whatever_concerns_all_answers_has_all_of_them_asked_anew(change: str) -
             hall.versions.broken = "a file is missing"
         await hall.rounds(3)
         assert sorted(hall.asked) == ["bob", "mary"]
+
+    run(play(Hall()))
+
+
+def test_a_range_that_counts_back_from_now_is_asked_anew_when_it_moved() -> None:
+    async def play(hall: Hall) -> None:
+        await hall.join("mary", more=(("last", "2h"),))
+        await hall.join("bob", more=(("from", "2015-09-12"),))
+        await hall.settled()
+        hall.clock = 3599.0
+        await hall.rounds()
+        assert hall.asked == []
+        hall.clock = 3600.0
+        await hall.rounds(2)
+        assert hall.asked == ["mary"]
 
     run(play(Hall()))
 
@@ -553,7 +571,7 @@ def test_head_ends_and_faults_are_problems_as_without_live(app: AppClient) -> No
 
 def test_the_limit_is_a_problem_with_a_time_to_come_back(app: AppClient) -> None:
     live: Live = app.app.state.live
-    held = app.do(live.join(SOURCE, question("bob"), (("user", "bob"),), None))
+    held = app.do(live.join(SOURCE, "edits_by_user", (("user", "bob"),), None))
     answer = app.get(LIVE, user="mary")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert answer.json()["type"] == "/problems#too-many-listeners"
