@@ -146,6 +146,12 @@ class Settings(BaseSettings):
         5, ge=2, le=1000, description="Published versions kept on disk for a roll-back."
     )
     index_partitions: int = Field(2, ge=1, le=256, description="LMDB files of one view.")
+    as_of_records: int = Field(
+        200_000, ge=1, description="Records of the master dataset that a question about the past reads at most."
+    )
+    as_of_copies: int = Field(
+        20_000_000, ge=1, description="Records through whose ids it looks for earlier copies, at most."
+    )
 
     spark_master: str = Field(
         "local[2]",

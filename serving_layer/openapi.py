@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from core.application import Application
+from serving_layer.past_openapi import PAST_PARAMETERS
 from serving_layer.schemas import SCHEMAS, reference
 
 __all__ = [
@@ -96,11 +97,13 @@ ASK = {
             "every", "query", {"type": "string", "enum": ["minute", "hour", "day"]},
             "Makes a series of at most 10,000 rows; a multiple of the view's bucket.",
         ),
+        *PAST_PARAMETERS,
     ],
     "responses": {
         "200": _json("The answer. It may be incomplete, and then says why.", "Answer", _ANSWER),
         "400": _problem("A parameter is missing, unknown or wrong."),
-        "404": _problem("There is no such view."),
+        "404": _problem("There is no such view, version or cut."),
+        "409": _problem("That moment of the past cannot be asked about: gone, or not archived yet."),
         "503": _problem("The batch view cannot be read."),
     },
 }  # fmt: skip

@@ -53,6 +53,24 @@ KINDS: dict[str, tuple[int, str, str]] = {
         "The series would have too many rows",
         "Ask for coarser steps or less time.",
     ),
+    "bad-past": (400, "A moment of the past cannot be understood", "The problem says what is allowed."),
+    "version-gone": (409, "That version cannot be asked any more", "The problem names those that can."),
+    "unknown-cut": (404, "There is no such cut", "The problem says which there are."),
+    "not-archived": (
+        409,
+        "The master dataset does not reach that far yet",
+        "Ask again from available_from on, or for a position that it holds.",
+    ),
+    "too-many-records": (
+        400,
+        "Too many records would have to be read",
+        "Ask for less time, or a position nearer behind a retained version.",
+    ),
+    "not-evaluable": (
+        409,
+        "Only Spark can compute that view",
+        "Ask for a retained version with version=N: Spark made it.",
+    ),
     "index-unavailable": (
         503,
         "The batch view cannot be read",

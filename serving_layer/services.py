@@ -14,7 +14,9 @@ from core.logs import Logger, get_logger
 from serving_layer.asking import Desk
 from serving_layer.changes import Changes, RedisChanges
 from serving_layer.kafka_log import KafkaEventLog
+from serving_layer.master_events import Limits
 from serving_layer.metrics import Metrics
+from serving_layer.past_desks import PastDesks
 from serving_layer.pipes import Address, Pipe
 from serving_layer.ports import EventLog
 from serving_layer.snapshots import Watch
@@ -38,6 +40,7 @@ class Services:
     pipe: Pipe | None = None
     watches: Sequence[Watch] = ()
     changes: Mapping[str, Changes] = field(default_factory=dict)
+    pasts: Mapping[str, PastDesks] = field(default_factory=dict)
 
     async def start(self) -> None:
         for watch in self.watches:
@@ -62,7 +65,8 @@ def build(settings: Settings, logger: Logger | None = None) -> Services:
     application = Application.load(settings.application, settings.contracts_dir)
     pipe = Pipe(Address.of(settings.redis_address, redis_options(settings)), logger)
     log = KafkaEventLog(kafka_options(settings), known=_known_logs(settings, application))
-    desks, statuses, changes, watches = {}, {}, {}, []
+    limits = Limits(settings.as_of_records, settings.as_of_copies)
+    desks, statuses, changes, pasts, watches = {}, {}, {}, {}, []
     for name, bound in application.sources.items():
         semantics, folders = bound.semantics(settings.dedupe_window), Folders(settings.data_dir, name)
         watch = Watch(folders, semantics, logger.bind(source=name))
@@ -71,10 +75,11 @@ def build(settings: Settings, logger: Logger | None = None) -> Services:
         desks[name] = Desk(bound, semantics, watch, store)
         statuses[name] = Status(desks[name], folders, log, time.time)
         changes[name] = RedisChanges(layout, pipe, semantics)
+        pasts[name] = PastDesks(bound, semantics, folders, limits, settings.batch_interval, time.time)
         watches.append(watch)
     return Services(
         application, desks, statuses, log, admin_key(settings), pipe=pipe, watches=tuple(watches),
-        changes=changes,
+        changes=changes, pasts=pasts,
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from serving_layer.answers import compose
 from serving_layer.catalogue import describe_all
 from serving_layer.interests import Interest, interest_of
 from serving_layer.openapi import ASK, LIST
+from serving_layer.past import take_past
 from serving_layer.problems import Problem
 from serving_layer.questions import parse_question
 from serving_layer.rendering import Json
@@ -36,6 +37,11 @@ async def ask_view(request: Request) -> Response:
     """Measures of one key over [from, to): merged, and what each layer contributed."""
     services: Services = request.app.state.services
     name, given = request.path_params["view"], request.query_params.multi_items()
+    past, given = take_past(given)
+    if past is not None:
+        bound = owner(services, name)
+        question = parse_question(bound.view(name), given, services.clock)
+        return Json(await services.pasts[bound.source.name].answer(past, question))
     return Json(await answer(services, name, given))
 
 
