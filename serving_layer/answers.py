@@ -20,9 +20,8 @@ from serving_layer.questions import Question
 from serving_layer.rendering import iso
 from serving_layer.spans import MAX_ROWS, edges_within
 
-__all__ = ["Evidence", "compose", "rows_of", "runs_of", "runs_within", "standing"]
+__all__ = ["Evidence", "compose", "document", "grouped", "rows_of", "runs_of", "runs_within", "standing"]
 
-Grouped = dict[int, list[Partial]]
 _MOST_TILES = 100_000  # of a series in a zone: while they are read, no other request is
 
 
@@ -96,6 +95,12 @@ def compose(question: Question, evidence: Evidence, shown: Shown | None = None) 
     Raises `Problem` if an open range turns out to have too many rows.
     """
     speed = evidence.speed
+    rows = rows_of(question, evidence.batch, speed.buckets if speed else None, shown)
+    return document(question, evidence, rows)
+
+
+def document(question: Question, evidence: Evidence, rows: Any) -> dict[str, Any]:
+    """An answer around its rows."""
     return {
         "view": question.view.name,
         "key": dict(question.key),
@@ -103,9 +108,9 @@ def compose(question: Question, evidence: Evidence, shown: Shown | None = None) 
         "to": _text(question.end, question.zone),
         "every": question.every_name,
         "zone": question.zone,
-        "rows": rows_of(question, evidence.batch, speed.buckets if speed else None, shown),
+        "rows": rows,
         **standing(evidence),
-        "read": {"tiles": evidence.tiles, "fields": speed.fields if speed else 0},
+        "read": {"tiles": evidence.tiles, "fields": evidence.speed.fields if evidence.speed else 0},
     }
 
 
@@ -147,9 +152,9 @@ def rows_of(
         left, right = _partials(batch), _partials(speed)
         return [presenter.row((question.start, question.end), left, right)]
     edges = _edges(question, every, [bucket for found in (batch, speed) for bucket, _ in found or ()])
-    groups = _grouped(batch, edges), _grouped(speed, edges)
+    groups = [None if found is None else grouped(found, edges) for found in (batch, speed)]
     return [
-        presenter.row(span, *(None if found is None else found.get(row, []) for found in groups))
+        presenter.row(span, *(None if group is None else group.get(row, []) for group in groups))
         for row, span in enumerate(pairwise(edges))
     ]
 
@@ -158,19 +163,15 @@ def _partials(found: Sequence[Bucketed] | None) -> list[Partial] | None:
     return None if found is None else [partial for _, partial in found]
 
 
-def _grouped(found: Sequence[Bucketed] | None, edges: Sequence[int]) -> Grouped | None:
-    """Partials by the number of the row they belong to; None for a layer that has nothing to say."""
-    if found is None:
-        return None
-    groups: Grouped = {}
+def grouped(found: Sequence[Bucketed], edges: Sequence[int]) -> dict[int, list[Partial]]:
+    """Partials by the number of the row they belong to."""
+    groups: dict[int, list[Partial]] = {}
     for bucket, partial in found:
         groups.setdefault(bisect_right(edges, bucket) - 1, []).append(partial)
     return groups
 
 
-def _edges(
-    question: Question, every: Periods, seen: Sequence[int], most: int = MAX_ROWS
-) -> tuple[int, ...]:
+def _edges(question: Question, every: Periods, seen: Sequence[int], most: int = MAX_ROWS) -> tuple[int, ...]:
     """Where rows begin and end; where the range is open, from the first or to the last period seen."""
     if question.edges is not None:
         return question.edges

@@ -53,7 +53,7 @@ class Desk:
         return evidence
 
     async def _gather(self, question: Question, runs: list[Run], snapshot: Snapshot) -> Evidence:
-        reading, silence = await self._speed(question, snapshot.boundary)
+        reading, silence = await self.read_speed(question, snapshot.boundary)
         batch, tiles = self._batch(question, runs, snapshot)
         return Evidence(snapshot, self.semantics, batch, reading, silence, tiles)
 
@@ -85,7 +85,8 @@ class Desk:
         found = index.read(view, key, runs)
         return found, scouted + len(found)
 
-    async def _speed(self, question: Question, boundary: int) -> tuple[SpeedReading | None, str | None]:
+    async def read_speed(self, question: Question, boundary: int) -> tuple[SpeedReading | None, str | None]:
+        """The speed part from `boundary` on, or why there is none."""
         span = (question.first, question.last)
         try:
             return await self.speed.read(

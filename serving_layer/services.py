@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from conf.clients import kafka_options, redis_options
 from conf.keys import admin_key
@@ -19,6 +20,7 @@ from serving_layer.metrics import Metrics
 from serving_layer.past_desks import PastDesks
 from serving_layer.pipes import Address, Pipe
 from serving_layer.ports import EventLog
+from serving_layer.series import Series
 from serving_layer.snapshots import Watch
 from serving_layer.speed_state import RedisSpeedStore
 from serving_layer.status import Status
@@ -41,6 +43,10 @@ class Services:
     watches: Sequence[Watch] = ()
     changes: Mapping[str, Changes] = field(default_factory=dict)
     pasts: Mapping[str, PastDesks] = field(default_factory=dict)
+
+    @cached_property
+    def series(self) -> Mapping[str, Series]:
+        return {source: Series(desk) for source, desk in self.desks.items()}
 
     async def start(self) -> None:
         for watch in self.watches:

@@ -1,6 +1,7 @@
 """The law of the serving layer: where the boundary lies changes no answer."""
 
 import asyncio
+import json
 import tempfile
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +19,8 @@ from core.views import CompiledView
 from serving_layer.answers import compose
 from serving_layer.asking import Desk
 from serving_layer.questions import Question, parse_question
+from serving_layer.rendering import to_json
+from serving_layer.series import Series
 from serving_layer.snapshots import Watch
 from serving_layer.speed_state import RedisSpeedStore
 from tests.serving_kit import (
@@ -129,6 +132,11 @@ def answer(
         question = parse_question(view, parameters.items())
         told = [compose(question, asyncio.run(desk.ask(question)), desk.shown) for _ in range(2)]
         assert told[0]["rows"] == told[1]["rows"]
+        if question.edges:
+            series = Series(desk)
+            for _ in range(2):
+                rendered = to_json(asyncio.run(series.answer(question)))
+                assert json.loads(rendered) == json.loads(to_json(told[1]))
         return told[1]
 
 
