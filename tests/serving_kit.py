@@ -359,11 +359,19 @@ def services(
 ) -> Services:
     """Services over fakes."""
     from core.folders import Folders
+    from serving_layer.master_events import Limits
+    from serving_layer.past_desks import PastDesks
 
     name = BOUND.source.name
     desk = Desk(BOUND, SEMANTICS, versions, speed)
     status = Status(desk, Folders(settings.data_dir, name), log, lambda: clock)
-    return Services(APPLICATION, {name: desk}, {name: status}, log, KEY, clock=lambda: clock)
+    limits = Limits(settings.as_of_records, settings.as_of_copies)
+    past = PastDesks(
+        BOUND, SEMANTICS, Folders(settings.data_dir, name), limits, settings.batch_interval, lambda: clock
+    )
+    return Services(
+        APPLICATION, {name: desk}, {name: status}, log, KEY, clock=lambda: clock, pasts={name: past}
+    )
 
 
 def snapshot(manifest: Manifest, buckets: Mapping[str, Buckets]) -> Snapshot:
