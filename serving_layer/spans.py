@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from math import floor as whole
 
-from core.buckets import DAY, HOUR, MINUTE, floor
+from core.buckets import DAY, HOUR, MINUTE, NAMES, floor
 from core.errors import UnknownName
 from core.periods import UNITS, Periods, zone_named
 from core.views import CompiledView
@@ -80,7 +80,7 @@ def _inside_a_bucket(every: Periods, view: CompiledView, edge: int) -> Problem:
 
 
 def _bucket(view: CompiledView) -> str:
-    return f"{view.width // MINUTE} minutes"
+    return f"1 {NAMES[view.width]}" if view.width in NAMES else f"{view.width // MINUTE} minutes"
 
 
 def _zone(parameters: Mapping[str, str]) -> str | None:
