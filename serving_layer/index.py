@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from pathlib import Path
+from threading import Lock
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import lmdb
 
@@ -23,7 +25,7 @@ from core.views import CompiledView
 from serving_layer.index_keys import keys_within
 from serving_layer.ports import Bucketed, Index, IndexBroken, Listed
 
-__all__ = ["LmdbIndex"]
+__all__ = ["LmdbIndex", "open_index"]
 
 Found = TypeVar("Found")
 Unpack = Callable[[bytes | memoryview, int], Partial]
@@ -88,6 +90,22 @@ class LmdbIndex(Index):
         if not partitions:  # a publish names every part of every view, empty ones as well
             raise IndexBroken(f"version {self._manifest.version} holds no view {view!r}: publish again")
         return [self._files[f"{view}/{number}.mdb"] for number in range(partitions)]
+
+
+def open_index(folder: Path, manifest: Manifest) -> LmdbIndex:
+    """The index of a version, one in a process as long as somebody holds it: LMDB opens no file twice.
+
+    Raises `IndexBroken`.
+    """
+    with _TURN:
+        found = _OPEN.get(folder)
+        if found is None or found._manifest != manifest:
+            found = _OPEN[folder] = LmdbIndex(folder, manifest)
+        return found
+
+
+_TURN = Lock()
+_OPEN: WeakValueDictionary[Path, LmdbIndex] = WeakValueDictionary()
 
 
 def _verify(folder: Path, manifest: Manifest) -> None:

@@ -7,9 +7,10 @@ from threading import Lock
 from core.cuts import Offsets, reaches
 from core.errors import FormatRefused
 from core.folders import Folders
+from core.logs import get_logger
 from core.manifest import Manifest
 from core.versions import Versions
-from serving_layer.index import LmdbIndex
+from serving_layer.index import open_index
 from serving_layer.ports import IndexBroken, Snapshot
 from serving_layer.problems import Problem
 
@@ -50,8 +51,8 @@ class Retained:
         for manifest in sorted(fitting, key=lambda m: (m.boundary, m.version), reverse=True):
             try:
                 return self._snapshot(manifest)
-            except IndexBroken:
-                continue
+            except IndexBroken as error:
+                get_logger("api").warning("version_passed_over", version=manifest.version, reason=str(error))
         return Snapshot()
 
     def _manifests(self) -> dict[int, Manifest]:
@@ -69,7 +70,7 @@ class Retained:
         with self._turn:
             found = self._open.pop(manifest.version, None)
             if found is None:
-                index = LmdbIndex(self._folders.index(manifest.version), manifest)
+                index = open_index(self._folders.index(manifest.version), manifest)
                 found = Snapshot(manifest=manifest, index=index)
             self._open[manifest.version] = found
             while len(self._open) > _OPEN:
