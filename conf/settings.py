@@ -146,6 +146,9 @@ class Settings(BaseSettings):
         5, ge=2, le=1000, description="Published versions kept on disk for a roll-back."
     )
     index_partitions: int = Field(2, ge=1, le=256, description="LMDB files of one view.")
+    ranked_keys: int = Field(
+        100_000, ge=1, le=10_000_000, description="Keys that one ranking (`/top`) reads at most."
+    )
     as_of_records: int = Field(
         200_000, ge=1, description="Records of the master dataset that a question about the past reads at most."
     )

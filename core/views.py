@@ -12,7 +12,9 @@ from core.measures import Measure, Partial, Slot
 from core.packing import Codec, fold
 
 _KEY_TYPES = ("string", "long", "boolean")
-_RESERVED = ("from", "to", "every", "tile", "bucket", "key", "last", "zone")
+_RESERVED = (
+    "from", "to", "every", "tile", "bucket", "key", "last", "zone", "by", "n", "order", "limit", "cursor",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -256,10 +256,14 @@ def _document(app: FastAPI, application: Application) -> dict[str, Any]:
     made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     made.setdefault("components", {}).setdefault("schemas", {}).update(SCHEMAS)
     views = {name: view for bound in application.sources.values() for name, view in bound.views.items()}
-    for path in ("/v1/views/{view}", "/v1/views/{view}/live"):
-        ask = made["paths"][path]["get"]["parameters"]
-        ask[0]["schema"] = {"type": "string", "enum": list(views)}
-        ask[1]["schema"] = _key_schema(part for view in views.values() for part in view.key)
+    named = {
+        "view": {"type": "string", "enum": list(views)},
+        "key": _key_schema(part for view in views.values() for part in view.key),
+    }
+    for path, operations in made["paths"].items():
+        asked = [p for o in operations.values() for p in o.get("parameters", ()) if path.startswith("/v1/views/")]
+        for parameter in asked:
+            parameter["schema"] = named.get(parameter["name"], parameter["schema"])
     for path in ("/v1/handoffs", "/v1/handoffs/{version}"):
         asked = made["paths"][path]["get"]["parameters"]
         named = next(parameter for parameter in asked if parameter["name"] == "source")

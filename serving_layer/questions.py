@@ -6,7 +6,7 @@ empty value is the empty text). The others are those of `spans`.
 
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -71,11 +71,14 @@ class Question:
 
 
 def parse_question(
-    view: CompiledView, given: Iterable[tuple[str, str]], clock: Callable[[], float] = time.time
+    view: CompiledView,
+    given: Iterable[tuple[str, str]],
+    clock: Callable[[], float] = time.time,
+    also: Sequence[str] = (),
 ) -> Question:
-    """Raises `Problem`, which names the parameter, its value and what is allowed."""
+    """Raises `Problem`, which names the parameter, its value and what is allowed; `also` are left aside."""
     parameters = _once(given)
-    _refuse_unknown(view, parameters)
+    _refuse_unknown(view, parameters, also)
     span = parse_span(view, parameters, clock)
     question = Question(view, _key(view, parameters), span.start, span.end, span.every, span.zone)
     if question.every and question.edges is None:
@@ -93,8 +96,8 @@ def _once(given: Iterable[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
-def _refuse_unknown(view: CompiledView, parameters: Mapping[str, str]) -> None:
-    known = [*PARAMETERS, *view.key, *(name + _NULL for name in view.key)]
+def _refuse_unknown(view: CompiledView, parameters: Mapping[str, str], also: Sequence[str]) -> None:
+    known = [*PARAMETERS, *also, *view.key, *(name + _NULL for name in view.key)]
     for name, value in parameters.items():
         if name not in known:
             near = get_close_matches(name, known, n=1)

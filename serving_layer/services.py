@@ -42,6 +42,7 @@ class Services:
     pipe: Pipe | None = None
     watches: Sequence[Watch] = ()
     changes: Mapping[str, Changes] = field(default_factory=dict)
+    ranked_keys: int = 100_000
     pasts: Mapping[str, PastDesks] = field(default_factory=dict)
 
     @cached_property
@@ -85,7 +86,7 @@ def build(settings: Settings, logger: Logger | None = None) -> Services:
         watches.append(watch)
     return Services(
         application, desks, statuses, log, admin_key(settings), pipe=pipe, watches=tuple(watches),
-        changes=changes, pasts=pasts,
+        changes=changes, pasts=pasts, ranked_keys=settings.ranked_keys,
     )  # fmt: skip
 
 
