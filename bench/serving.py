@@ -58,7 +58,7 @@ def _measure(folder: Path, published: int, rate: float, seconds: float) -> None:
     bound = Application.load(settings.application, settings.contracts_dir).source()
     with running([sys.executable, "-m", "local.redis"], folder / "redis.log", settings.environment()):
         wait.for_redis(settings)
-        _fill(settings, bound, published)
+        fill(settings, bound, published)
         with running([sys.executable, "-m", "serving_layer"], folder / "api.log", settings.environment()):
             wait.for_http(f"{settings.api_url}/healthz")
             for view in VIEWS:
@@ -71,7 +71,7 @@ def _load(settings: Settings, view: CompiledView, published: int, rate: float, s
     chance = random.Random(7)
 
     def path(_: int) -> str:
-        channel, page = _place(chance)
+        channel, page = place(chance)
         key = "&".join(f"{name}={quote({'channel': channel, 'page': page}[name])}" for name in view.key)
         return f"/v1/views/{view.name}?{span}&{key}".rstrip("&")
 
@@ -91,13 +91,13 @@ def _load(settings: Settings, view: CompiledView, published: int, rate: float, s
     )
 
 
-def _place(chance: random.Random) -> tuple[str, str]:
+def place(chance: random.Random) -> tuple[str, str]:
     """A channel and a page: few are edited often, most rarely."""
     number = min(int(chance.paretovariate(0.5)) - 1, PAGES - 1)
     return f"#c{number % CHANNELS}.wikipedia", f"Page {number}"
 
 
-def _fill(settings: Settings, bound: BoundSource, published: int) -> None:
+def fill(settings: Settings, bound: BoundSource, published: int) -> None:
     """All published days are segment 0; of the others each half minute is a segment."""
     views = [bound.view(name) for name in VIEWS]
     days = {view.name: _day(view) for view in views}
@@ -121,7 +121,7 @@ def _day(view: CompiledView) -> Day:
     """The partials of a day, which all seven days repeat."""
     chance, groups = random.Random(1), dict[tuple[str, int, int], list[Partial]]()
     for _ in range(EDITS):
-        at, (channel, page) = int(chance.random() * DAY), _place(chance)
+        at, (channel, page) = int(chance.random() * DAY), place(chance)
         values = {"channel": channel, "page": page, "user": f"user {int(chance.paretovariate(0.6))}"}
         key = key_text([values[part] for part in view.key])
         numbers = {
@@ -134,9 +134,9 @@ def _day(view: CompiledView) -> Day:
             name: _input(str(measure.expression), {**values, **numbers})
             for name, measure in view.measures.items()
         }
-        place = (key, at // SEGMENT, at - at % view.width)
-        groups.setdefault(place, []).append(view.lift(inputs))
-    return {place: view.merge_all(found) for place, found in groups.items()}
+        where = (key, at // SEGMENT, at - at % view.width)
+        groups.setdefault(where, []).append(view.lift(inputs))
+    return {where: view.merge_all(found) for where, found in groups.items()}
 
 
 def _input(expression: str, values: Mapping[str, object]) -> object:
@@ -152,7 +152,7 @@ def _published(view: CompiledView, day: Day, published: int) -> Mapping[tuple[st
     groups: dict[tuple[str, int], list[Partial]] = {}
     for (key, _, at), partial in day.items():
         groups.setdefault((key, at), []).append(partial)
-    merged = {place: view.merge_all(found) for place, found in groups.items()}
+    merged = {where: view.merge_all(found) for where, found in groups.items()}
     return {
         (key, BEGIN + number * DAY + at): partial
         for number in range(published)
