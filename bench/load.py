@@ -31,7 +31,7 @@ def drive(
     duration: float,
     body: Callable[[int], bytes] | None = None,
 ) -> Load:
-    """`rate` requests a second (GET, or POST of a `body`) for `duration` seconds; each is given by its number."""
+    """`rate` requests a second for `duration` seconds, GET or POST of a `body`, each made of its number."""
     return asyncio.run(_drive(host, port, lambda number: _written(path, body, number), rate, duration))
 
 
