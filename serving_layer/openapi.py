@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from core.application import Application
 from serving_layer.past_openapi import PAST_PARAMETERS
 from serving_layer.schemas import SCHEMAS, reference
+from serving_layer.span_openapi import SPAN_PARAMETERS
 
 __all__ = [
     "ASK", "EVENTS", "HANDOFF", "HANDOFFS", "LIST", "LIVE", "METRICS", "READY", "ROLLBACK", "ROLLFORWARD",
@@ -84,19 +85,7 @@ ASK = {
             "events in which that part is NULL; an empty value is the empty text.",
             style="form", explode=True, example={},
         ),
-        _parameter(
-            "from", "query", _TEXT,
-            "Start of the range, included: ISO 8601 with a zone, a date, or milliseconds since 1970; an edge "
-            "of the view's bucket. Left out: from the first event on.", example="2015-09-12T00:00:00Z",
-        ),
-        _parameter(
-            "to", "query", _TEXT, "End of the range, not included. Left out: to the last event.",
-            example="2015-09-13",
-        ),
-        _parameter(
-            "every", "query", {"type": "string", "enum": ["minute", "hour", "day"]},
-            "Makes a series of at most 10,000 rows; a multiple of the view's bucket.",
-        ),
+        *SPAN_PARAMETERS,
         *PAST_PARAMETERS,
     ],
     "responses": {
@@ -261,7 +250,9 @@ def _document(app: FastAPI, application: Application) -> dict[str, Any]:
         "key": _key_schema(part for view in views.values() for part in view.key),
     }
     for path, operations in made["paths"].items():
-        asked = [p for o in operations.values() for p in o.get("parameters", ()) if path.startswith("/v1/views/")]
+        asked = [
+            p for o in operations.values() for p in o.get("parameters", ()) if path.startswith("/v1/views/")
+        ]
         for parameter in asked:
             parameter["schema"] = named.get(parameter["name"], parameter["schema"])
     for path in ("/v1/handoffs", "/v1/handoffs/{version}"):

@@ -27,7 +27,10 @@ _PLACES = (
     "/readyz",
     "/problems",
 )
-_HINTS = {"from": "from: 2015-09-12", "to": "to: 2015-09-13", "every": "every: hour"}
+_HINTS = {
+    "from": "from: 2015-09-12", "to": "to: 2015-09-13", "last": "or last: 24h",
+    "every": "every: hour", "zone": "zone: Europe/Berlin",
+}  # fmt: skip
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "pre{background:#f3f3f3;padding:.6rem;overflow:auto}td,th{text-align:left;padding:.2rem 1rem .2rem 0;"
