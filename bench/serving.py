@@ -10,7 +10,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -62,12 +62,16 @@ def _measure(folder: Path, published: int, rate: float, seconds: float) -> None:
         with running([sys.executable, "-m", "serving_layer"], folder / "api.log", settings.environment()):
             wait.for_http(f"{settings.api_url}/healthz")
             for view in VIEWS:
-                _load(settings, bound.view(view), published, rate, seconds)
+                title = f"{view}, 7 days, {DAYS - published} of them unpublished"
+                load(settings, bound.view(view), title, DAYS, rate, seconds)
             row("  memory of the API process", f"{usage(settings)[0]:.0f}", "MB")
 
 
-def _load(settings: Settings, view: CompiledView, published: int, rate: float, seconds: float) -> None:
-    span = f"from={BEGIN * 1000}&to={(BEGIN + DAYS * DAY) * 1000}"
+def load(
+    settings: Settings, view: CompiledView, title: str, days: int, rate: float, seconds: float, more: str = ""
+) -> None:
+    """Questions about one key each over so many days, and a line for what came of it."""
+    span = f"from={BEGIN * 1000}&to={(BEGIN + days * DAY) * 1000}{more}"
     chance = random.Random(7)
 
     def path(_: int) -> str:
@@ -82,8 +86,7 @@ def _load(settings: Settings, view: CompiledView, published: int, rate: float, s
     before = usage(settings)[1]
     found = drive("127.0.0.1", settings.api_port, path, rate, seconds)
     used = (usage(settings)[1] - before) / (rate * seconds) * 1000
-    title = f"{view.name}, 7 days, {DAYS - published} of them unpublished, {rate:.0f}/s"
-    row(title, percentiles(found.seconds, 1000), "ms")
+    row(f"{title}, {rate:.0f}/s", percentiles(found.seconds, 1000), "ms")
     row("  first read", f"{read['tiles']} tiles, {read['fields']} fields")
     row(
         "  CPU a request; failed; generator late by at most",
@@ -100,25 +103,32 @@ def place(chance: random.Random) -> tuple[str, str]:
 def fill(settings: Settings, bound: BoundSource, published: int) -> None:
     """All published days are segment 0; of the others each half minute is a segment."""
     views = [bound.view(name) for name in VIEWS]
-    days = {view.name: _day(view) for view in views}
+    days = {view.name: day_of(view) for view in views}
     semantics, name = bound.semantics(settings.dedupe_window), bound.source.name
-    folders = Folders(settings.data_dir, name)
     publish(
-        folders, manifest_of(name, semantics, 1),
+        Folders(settings.data_dir, name), manifest_of(name, semantics, 1),
         [(view, _published(view, days[view.name], published)) for view in views],
     )  # fmt: skip
-    now, last = time.time() + 3600, 1 + (DAYS - published) * DAY // SEGMENT
-    cuts = folders.cuts()
+    fields = [(view, live(days[view.name], published, DAYS)) for view in views]
+    write_speed(settings, bound, fields, DAYS - published)
+
+
+def write_speed(
+    settings: Settings, bound: BoundSource, fields: Sequence[tuple[CompiledView, Day]], unpublished: int
+) -> None:
+    """A speed state that holds the segments of so many days, and a cut after each of them."""
+    name, semantics = bound.source.name, bound.semantics(settings.dedupe_window)
+    now, last = time.time() + 3600, 1 + unpublished * DAY // SEGMENT
+    cuts = Folders(settings.data_dir, name).cuts()
     for number in range(last):
         cuts.make({0: number}, "bench")
     generation = Generation("bench", name, 0, {}, semantics, settings.shards, "cluster", "topic")
-    fields = [(view, _live(days[view.name], published)) for view in views]
     progress, layout = Progress(1, {0: last}, last, 1), Layout(settings.namespace, name)
     _write(settings, speed_commands(layout, generation, progress, Lease(1, now, now), fields))
 
 
-def _day(view: CompiledView) -> Day:
-    """The partials of a day, which all seven days repeat."""
+def day_of(view: CompiledView) -> Day:
+    """The partials of a day, which all days repeat."""
     chance, groups = random.Random(1), dict[tuple[str, int, int], list[Partial]]()
     for _ in range(EDITS):
         at, (channel, page) = int(chance.random() * DAY), place(chance)
@@ -160,10 +170,11 @@ def _published(view: CompiledView, day: Day, published: int) -> Mapping[tuple[st
     }
 
 
-def _live(day: Day, published: int) -> Day:
+def live(day: Day, published: int, days: int) -> Day:
+    """Of so many days those that are not published: each half minute is a segment."""
     return {
         (key, 1 + (number - published) * DAY // SEGMENT + segment, BEGIN + number * DAY + at): partial
-        for number in range(published, DAYS)
+        for number in range(published, days)
         for (key, segment, at), partial in day.items()
     }
 
