@@ -14,10 +14,10 @@ from serving_layer.closed import Bundle, Closed, ClosedSegments, Place
 from serving_layer.pipes import Command
 from serving_layer.ports import Bucketed
 
-__all__ = ["KeyReading", "Wanted"]
+__all__ = ["MOST_OPEN", "KeyReading", "Wanted"]
 
 _WORTH = 4  # fields: merging fewer anew costs less than keeping them
-_MOST_OPEN = 64  # segments: a container last looked at before so many is read as a whole
+MOST_OPEN = 64  # segments: a container last looked at before so many is read as a whole
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class KeyReading:
 
     def __init__(
         self, layout: Layout, generation: Generation, wanted: Wanted, containers: Sequence[int],
-        kept: ClosedSegments, newest: int,
+        kept: ClosedSegments, newest: int, most_open: int = MOST_OPEN,
     ) -> None:  # fmt: skip
         self._layout, self._generation, self._wanted, self._kept = layout, generation, wanted, kept
-        self._newest, self.fields = newest, 0
+        self._newest, self._most_open, self.fields = newest, most_open, 0
         self.shard = shard_of(wanted.view.name, wanted.key, generation.shards)
         self._warm = {at: closed for at in containers if (closed := self._closed(at)) is not None}
         self._cold = [at for at in containers if at not in self._warm]
@@ -135,7 +135,7 @@ class KeyReading:
         closed = self._kept.containers.get(self._wanted.place(container))
         if closed is None or closed.boundary != self._wanted.boundary:
             return None
-        return closed if closed.upto + _MOST_OPEN > self._newest else None
+        return closed if closed.upto + self._most_open > self._newest else None
 
     def _touched_containers(self, members: Sequence[Sequence[int]]) -> set[int]:
         return {

@@ -25,7 +25,7 @@ from core.layout import Layout
 from core.periods import Periods
 from core.views import CompiledView
 from serving_layer.closed import ClosedSegments, closed_segments
-from serving_layer.key_reading import KeyReading, Wanted
+from serving_layer.key_reading import MOST_OPEN, KeyReading, Wanted
 from serving_layer.pipes import Command, Pipe
 from serving_layer.ports import Bucketed, Choose, ReadKeys, SpeedReading, SpeedSilent, SpeedStore
 from serving_layer.touched import MOST_HASHES, TouchedKeys, TouchedLists
@@ -34,6 +34,8 @@ from serving_layer.vouchers import generation_of, reading_of, stamped
 __all__ = ["RedisSpeedStore"]
 
 _TRIES = 5
+_MOST_COMMANDS = 5_000
+_MOST_OPEN_OF_MANY = 4
 _AT_ONCE = 250  # keys of a list whose fields are read in one pipeline
 
 
@@ -115,8 +117,11 @@ class RedisSpeedStore(SpeedStore):
         """None if what we remember no longer holds: then it was forgotten, and the next try reads it anew."""
         one = wanted[0]
         chosen = one.within(self._containers.get(one.view.name, frozenset()))
+        # each key asks of each open segment: of many keys that is more than their fields
+        most_open = MOST_OPEN if len(wanted) == 1 else _MOST_OPEN_OF_MANY
         asked = [
-            KeyReading(self._layout, generation, each, chosen, self._closed, self._newest) for each in wanted
+            KeyReading(self._layout, generation, each, chosen, self._closed, self._newest, most_open)
+            for each in wanted
         ]
         (*vouchers, registry), *fields, (*stamps, current) = await self._ask(
             [*self._vouchers(generation), self._registry(generation, one)],
@@ -165,9 +170,13 @@ class RedisSpeedStore(SpeedStore):
         return await touched.containers(lists, wanted.key, segments, closed)
 
     async def _ask(self, *groups: Sequence[Command]) -> list[list[Any]]:
-        """The replies of several groups of commands, in one pipeline."""
-        replies = iter(await self._pipe.execute([command for group in groups for command in group]))
-        return [list(islice(replies, len(group))) for group in groups]
+        """The replies of each group, in one pipeline, or in several that Redis answers in time."""
+        commands = [command for group in groups for command in group]
+        replies = list[Any]()
+        for at in range(0, len(commands), _MOST_COMMANDS):
+            replies += await self._pipe.execute(commands[at : at + _MOST_COMMANDS])
+        each = iter(replies)
+        return [list(islice(each, len(group))) for group in groups]
 
     def _still(self, generation: Generation, current: bytes | None) -> bool:
         if current is not None and current.decode() == generation.id:

@@ -1,7 +1,7 @@
 """Which keys there are, in the index and in the speed state, and many of them read at once."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +148,58 @@ def test_a_key_that_is_touched_while_others_are_read_waits_for_the_next_answer()
     pipe.before = later
     assert len(listed(one, "", 0)[1] or ()) == 1
     assert len(listed(one, "", 0)[1] or ()) == 2
+
+
+def test_a_generation_that_ends_while_keys_are_listed_is_read_anew() -> None:
+    one, pipe = store([(2, edit(1)), (3, edit(2, page="Bob"))])
+    assert len(listed(one, "", 0)[1] or ()) == 2
+
+    def later(commands: list[Command]) -> None:
+        if commands[0][0] == "SMEMBERS":
+            pipe.before = None
+            newer = [(PAGE, fields_of(PAGE, [(2, edit(3, page="Eve"))]))]
+            pipe.apply(speed_commands(LAYOUT, generation(name="g2"), progress(3), lease(), newer))
+
+    pipe.before = later
+    reading, found = listed(one, "", 0)
+    assert reading.generation == generation(name="g2")
+    assert list(found or ()) == [place(PAGE, edit(3, page="Eve"))[0]]
+
+
+def test_the_floor_and_the_stamps_of_every_shard_stand_with_a_list() -> None:
+    one, pipe = store([(3, edit(1))])
+    pipe.apply([("HSET", LAYOUT.stamp("g1", 2), "floor", 2), ("DEL", LAYOUT.stamp("g1", 1))])
+    reading = listed(one, "", 0)[0]
+    assert reading.floor == 2
+    assert reading.stamps == (7, None, 7, 7)
+
+
+def test_lists_asked_for_at_once_with_other_boundaries_do_not_disturb_each_other() -> None:
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.lists(st.tuples(st.integers(0, 3), names), max_size=12),
+        st.lists(st.integers(0, 3), min_size=1, max_size=6),
+    )
+    def hold(drawn: list[tuple[int, str]], boundaries: list[int]) -> None:
+        events = [(segment, edit(n, page=page)) for n, (segment, page) in enumerate(drawn)]
+        one, pipe = store(events)
+        execute = pipe.execute
+
+        async def slowly(commands: Sequence[Command]) -> list[Any]:
+            await asyncio.sleep(0)
+            return await execute(commands)
+
+        pipe.execute = slowly  # type: ignore[method-assign]
+
+        async def all_of_them() -> list[ReadKeys]:
+            asked = [one.read_listed(PAGE, "", SPAN, boundary, lambda keys: keys) for boundary in boundaries]
+            return await asyncio.gather(*asked)
+
+        for boundary, (_, found) in zip(boundaries, asyncio.run(all_of_them()), strict=True):
+            wanted = {place(PAGE, event)[0] for segment, event in events if segment >= boundary}
+            assert set(found or ()) == wanted
+
+    hold()
 
 
 def test_a_speed_state_with_more_keys_than_a_process_lists_is_refused() -> None:
