@@ -17,7 +17,9 @@ from starlette.responses import Response
 
 from conf.settings import Settings, get_settings
 from core.logs import get_logger
-from serving_layer import events, handoffs, health, keys_route, live_route, pages, versions, views
+from serving_layer import (
+    events, explain_route, handoffs, health, keys_route, live_route, pages, versions, views,
+)  # fmt: skip
 from serving_layer.heads import Heads, with_head
 from serving_layer.live import Live, Watched
 from serving_layer.metrics import Measured
@@ -39,7 +41,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     )  # fmt: skip
     app.state.services, app.state.settings = services, settings
     app.state.live = _live(services, settings)
-    routers = (views, keys_route, live_route, handoffs, health, versions, events, pages)
+    routers = (views, keys_route, explain_route, live_route, handoffs, health, versions, events, pages)
     for router in (each.router for each in routers):
         app.include_router(router)
     app.add_exception_handler(Problem, _problem)

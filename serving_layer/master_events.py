@@ -23,7 +23,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Limits:
-    """How many records one question may read, and through how many it may look for copies."""
+    """How many records a question may decode, and how many it may look through for them and their copies."""
 
     records: int
     copies: int
@@ -58,11 +58,16 @@ class MasterEvents:
         wanted = Wanted(search.start, search.end, self._plain(of, search.key))
         return [row for row in self._read(stand, search, wanted) if self._fits(of, search, row)]
 
+    def refused(self, stand: Stand, search: Search) -> list[Row]:
+        """Records that the contract refuses, whatever they are about. Raises `Problem` as `find`."""
+        wanted = Wanted(0, 0, {}, refused=True)
+        return [row for row in self._read(stand, search, wanted) if row.decoded.reason is not None]
+
     def first(
         self, stand: Stand, ids: Collection[str], until: Offsets, cuts: Sequence[Cut]
     ) -> dict[str, Place]:
         """The copy that counts, of each of these event ids. Raises `Problem` if there is too much to read."""
-        spend = _budget(self.limits.copies, "looks through ids of", "LAMBDA_AS_OF_COPIES")
+        spend = _budget(self.limits.copies, "looks through the ids of", "LAMBDA_AS_OF_COPIES")
         found: dict[str, Place] = {}
         for file in stand.within({}, until) if ids else ():
             for event_id, place in self._rows.copies(file, until, ids, spend):
@@ -77,9 +82,12 @@ class MasterEvents:
         return values_of(row, self._columns)
 
     def _read(self, stand: Stand, search: Search, wanted: Wanted) -> Iterator[Row]:
-        spend = _budget(self.limits.records, "reads", "LAMBDA_AS_OF_RECORDS")
+        look = _budget(self.limits.copies, "looks through", "LAMBDA_AS_OF_COPIES")
+        read = _budget(self.limits.records, "reads", "LAMBDA_AS_OF_RECORDS")
         for file in stand.within(search.since, search.until):
-            yield from self._rows.read(file, search.since, search.until, wanted, spend)
+            for row in self._rows.read(file, search.since, search.until, wanted, look):
+                read(1)
+                yield row
 
     def _fits(self, of: PerEvent, search: Search, row: Row) -> bool:
         if row.decoded.reason is not None:

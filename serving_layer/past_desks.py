@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from core.application import BoundSource
-from core.cuts import Cut, Offsets, offsets_to, reaches
+from core.cuts import Cut, CutRegistry, Offsets, offsets_to, reaches
 from core.folders import Folders
 from core.repeatable import repeatable
 from serving_layer.answers import compose
@@ -88,19 +88,21 @@ class PastDesks:
     clock: Callable[[], float]
     events: MasterEvents = field(init=False, repr=False)
     master: MasterLog = field(init=False, repr=False)
+    cuts: CutRegistry = field(init=False, repr=False)
     _retained: Retained = field(init=False, repr=False)
     _merged: Any = field(init=False, repr=False, default_factory=lambda: Kept(_KEPT, lambda k: weight(k[1])))
     # one at a time: reading many records takes a while, in which every other request is slower
-    _turn: asyncio.Semaphore = field(init=False, repr=False, default_factory=lambda: asyncio.Semaphore(1))
+    turn: asyncio.Semaphore = field(init=False, repr=False, default_factory=lambda: asyncio.Semaphore(1))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "events", MasterEvents(self.bound, self.limits))
         object.__setattr__(self, "master", MasterLog(self.folders.master))
+        object.__setattr__(self, "cuts", self.folders.cuts())
         object.__setattr__(self, "_retained", Retained(self.folders, self.semantics))
 
     async def answer(self, past: Past, question: Question) -> dict[str, Any]:
         """The answer as of a moment. Raises `Problem` and `IndexBroken`."""
-        async with self._turn:
+        async with self.turn:
             moment = await self.moment(past)
             steady = replace(question, view=repeatable(question.view))
             return moment.tell(compose(steady, await self.desk(moment).ask(steady)))
@@ -115,7 +117,7 @@ class PastDesks:
         return Desk(self.bound, self.semantics, _Fixed(moment.base), store, merged=self._merged)
 
     def _moment(self, past: Past) -> Moment:
-        cuts, stand = self.folders.cuts().all(), self.master.look()
+        cuts, stand = self.cuts.all(), self.master.look()
         if past.version is not None:
             base = self._retained.version(past.version)
             assert base.manifest is not None

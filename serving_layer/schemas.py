@@ -79,6 +79,11 @@ _FINDING = _record(
     cause=_or_null({"type": "string", "enum": ["duplicate", "out-of-order", "unknown"]}),
     keys=_list(_record(key=_TEXT, segment=_WHOLE, bucket=_WHOLE, expected={}, found={})),
 )  # fmt: skip
+_EVENT = _record(
+    partition=_WHOLE, offset=_WHOLE, segment=_WHOLE, event_id=_or_null(_TEXT), event_time=_or_null(_TEXT),
+    layer={"type": "string", "enum": ["batch", "speed", "archive"]}, why=_or_null(_TEXT), values=_ANYTHING,
+    outcome={"type": "string", "enum": ["counted", "duplicate", "excluded", "quarantined"]},
+)  # fmt: skip
 _VERSION = _record(version=_WHOLE, boundary=_WHOLE, published_at=_TEXT, current=_TRUTH, retained=_TRUTH)
 _PROBLEM: Schema = {
     "type": "object",
@@ -98,6 +103,15 @@ SCHEMAS: Mapping[str, Schema] = {
         rows={**_list(_ROW), "maxItems": 10_000}, manifest=_or_null(_MANIFEST), generation=_or_null(_TEXT),
         as_of=_or_null(_TEXT), complete=_TRUTH, reasons=_list(_TEXT),
         read=_record(tiles=_WHOLE, fields=_WHOLE),
+    ),
+    "Explanation": _record(
+        **{"from": _or_null(_TEXT)}, view=_TEXT, key=_ANYTHING, to=_or_null(_TEXT),
+        rows={**_list(_ROW), "maxItems": 10_000}, manifest=_or_null(_MANIFEST), complete=_TRUTH,
+        reasons=_list(_TEXT), definition=_ANYTHING,
+        layers=_record(batch=_or_null(_ANYTHING), speed=_or_null(_ANYTHING)),
+        events=_or_null({**_list(_EVENT), "maxItems": 1000}), cursor=_or_null(_TEXT),
+        found=_or_null(_ANYTHING), unlisted=_or_null(_TEXT), not_archived=_list(_ANYTHING),
+        archived_from=_or_null(_TEXT),
     ),
     "Queried": _record(**_SEVERAL, results=_list(_RESULT), read=_record(**_READ)),
     "Paged": _record(

@@ -14,6 +14,7 @@ from core.layout import Layout
 from core.logs import Logger, get_logger
 from serving_layer.asking import Desk
 from serving_layer.changes import Changes, RedisChanges
+from serving_layer.explaining import Explainer
 from serving_layer.kafka_log import KafkaEventLog
 from serving_layer.master_events import Limits
 from serving_layer.metrics import Metrics
@@ -22,6 +23,7 @@ from serving_layer.pipes import Address, Pipe
 from serving_layer.ports import EventLog
 from serving_layer.series import Series
 from serving_layer.snapshots import Watch
+from serving_layer.speed_fields import RedisSpeedFields
 from serving_layer.speed_state import RedisSpeedStore
 from serving_layer.status import Status
 
@@ -44,6 +46,7 @@ class Services:
     changes: Mapping[str, Changes] = field(default_factory=dict)
     ranked_keys: int = 100_000
     pasts: Mapping[str, PastDesks] = field(default_factory=dict)
+    explainers: Mapping[str, Explainer] = field(default_factory=dict)
 
     @cached_property
     def series(self) -> Mapping[str, Series]:
@@ -73,7 +76,7 @@ def build(settings: Settings, logger: Logger | None = None) -> Services:
     pipe = Pipe(Address.of(settings.redis_address, redis_options(settings)), logger)
     log = KafkaEventLog(kafka_options(settings), known=_known_logs(settings, application))
     limits = Limits(settings.as_of_records, settings.as_of_copies)
-    desks, statuses, changes, pasts, watches = {}, {}, {}, {}, []
+    desks, statuses, changes, pasts, explainers, watches = {}, {}, {}, {}, {}, []
     for name, bound in application.sources.items():
         semantics, folders = bound.semantics(settings.dedupe_window), Folders(settings.data_dir, name)
         watch = Watch(folders, semantics, logger.bind(source=name))
@@ -83,10 +86,12 @@ def build(settings: Settings, logger: Logger | None = None) -> Services:
         statuses[name] = Status(desks[name], folders, log, time.time)
         changes[name] = RedisChanges(layout, pipe, semantics)
         pasts[name] = PastDesks(bound, semantics, folders, limits, settings.batch_interval, time.time)
+        fields, window = RedisSpeedFields(layout, pipe, semantics), settings.dedupe_window
+        explainers[name] = Explainer(desks[name], pasts[name], fields, window, time.time)
         watches.append(watch)
     return Services(
         application, desks, statuses, log, admin_key(settings), pipe=pipe, watches=tuple(watches),
-        changes=changes, pasts=pasts, ranked_keys=settings.ranked_keys,
+        changes=changes, pasts=pasts, explainers=explainers, ranked_keys=settings.ranked_keys,
     )  # fmt: skip
 
 

@@ -42,6 +42,7 @@ from serving_layer.ports import (
     Versions,
 )  # fmt: skip
 from serving_layer.services import Services
+from serving_layer.speed_fields import Asked, Field, SpeedFields
 from serving_layer.status import Status
 
 APPLICATION = Application.load("conf.definitions.wikipedia", ROOT / "conf" / "contracts")
@@ -267,6 +268,25 @@ class FakeSpeed(SpeedStore):
 
 
 @dataclass
+class FakeFields(SpeedFields):
+    """The fields of a `FakeSpeed`."""
+
+    speed: SpeedStore
+
+    async def read(self, asked: Asked) -> tuple[SpeedReading, Sequence[Field] | None]:
+        span = (asked.start, asked.end)
+        reading = await self.speed.read(asked.view, asked.key, span, asked.boundary)
+        if not isinstance(self.speed, FakeSpeed) or reading.buckets is None:
+            return reading, None
+        held = self.speed.fields.get(asked.view.name, {})
+        return reading, sorted(
+            Field(segment, bucket, partial)
+            for (name, segment, bucket), partial in held.items()
+            if name == asked.key and segment >= asked.boundary and asked.start <= bucket < asked.end
+        )
+
+
+@dataclass
 class FakeLog(EventLog):
     """Keeps records; `silent` and `refuses` are what it says instead."""
 
@@ -359,6 +379,7 @@ def services(
 ) -> Services:
     """Services over fakes."""
     from core.folders import Folders
+    from serving_layer.explaining import Explainer
     from serving_layer.master_events import Limits
     from serving_layer.past_desks import PastDesks
 
@@ -370,8 +391,9 @@ def services(
         BOUND, SEMANTICS, Folders(settings.data_dir, name), limits, settings.batch_interval, lambda: clock
     )
     return Services(
-        APPLICATION, {name: desk}, {name: status}, log, KEY, clock=lambda: clock, pasts={name: past}
-    )
+        APPLICATION, {name: desk}, {name: status}, log, KEY, clock=lambda: clock, pasts={name: past},
+        explainers={name: Explainer(desk, past, FakeFields(speed), settings.dedupe_window, lambda: clock)},
+    )  # fmt: skip
 
 
 def snapshot(manifest: Manifest, buckets: Mapping[str, Buckets]) -> Snapshot:
