@@ -8,6 +8,7 @@ upper bound of each of those.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from heapq import nlargest, nsmallest
 from typing import Any, TypeVar
 
 from core.measures import Measure
@@ -69,8 +70,10 @@ def _quantile(place: int, shown: Mapping[str, Any]) -> Score | None:
 
 def rank(scores: Sequence[Score], most: int, least_first: bool = False) -> Ranked:
     """The first `most` of the scores; equal ones in the order in which they are given."""
-    order = sorted(range(len(scores)), key=lambda place: scores[place].value, reverse=not least_first)
-    first, others = order[:most], order[most:]
+    best = nsmallest if least_first else nlargest
+    first = best(most, range(len(scores)), key=lambda place: scores[place].value)
+    chosen = set(first)
+    others = [place for place in range(len(scores)) if place not in chosen]
     if not others:
         return Ranked(first, [True] * len(first), None)
     if least_first:

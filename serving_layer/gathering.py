@@ -12,6 +12,7 @@ from serving_layer.asking import Desk
 from serving_layer.listings import Page, Prefix, Ranking
 from serving_layer.ports import (
     Bucketed,
+    Choose,
     Listed,
     ReadKeys,
     Snapshot,
@@ -51,8 +52,8 @@ class _Names:
 
     def __init__(self, indexed: Sequence[Listed], after: bytes | None, most: int) -> None:
         self._indexed, self._after, self._most = indexed, after, most
-        self.found: list[Listed] = []
-        self.choose(())
+        self.found: list[Listed] | None = None
+        self.more = False
 
     def choose(self, touched: Collection[str]) -> list[str]:
         places: dict[bytes, str | None] = dict(self._indexed)
@@ -65,8 +66,16 @@ class _Names:
         return self.keys
 
     @property
+    def listed(self) -> list[Listed]:
+        """Those of the index alone where there was no speed state to choose from."""
+        if self.found is None:
+            self.choose(())
+        return self.found or []
+
+    @property
     def keys(self) -> list[str]:
-        return [key for _, key in self.found if key is not None]
+        """Those that have a name."""
+        return [key for _, key in self.listed if key is not None]
 
 
 @dataclass(frozen=True)
@@ -103,18 +112,23 @@ class KeysDesk:
         view, index = prefix.question.view, snapshot.index
         indexed = index.keys(view, prefix.text, after, page.limit + 1) if index else []
         names = _Names(indexed, after, page.limit)
-        spoken = await self._listed(prefix, snapshot, names)
+        spoken = await self._listed(prefix, snapshot, names.choose)
         found = await self._gathered(prefix.question, list(view.measures), names.keys, snapshot, spoken)
-        more = names.found[-1][0] if names.more else None
-        return replace(found, more=more, unnamed=len(names.found) - len(names.keys))
+        more = names.listed[-1][0] if names.more else None
+        return replace(found, more=more, unnamed=len(names.listed) - len(names.keys))
 
     async def _all(self, prefix: Prefix, measures: Sequence[str], snapshot: Snapshot) -> Gathered:
         names = _Names(await self._indexed(prefix, snapshot), None, self.ranked)
-        spoken = await self._listed(prefix, snapshot, names)
-        if names.more:
-            raise self._too_many(prefix)
+
+        def all_or_none(touched: Collection[str]) -> list[str]:
+            keys = names.choose(touched)
+            if names.more:
+                raise self._too_many(prefix)
+            return keys
+
+        spoken = await self._listed(prefix, snapshot, all_or_none)
         found = await self._gathered(prefix.question, measures, names.keys, snapshot, spoken)
-        return replace(found, unnamed=len(names.found) - len(names.keys))
+        return replace(found, unnamed=len(names.listed) - len(names.keys))
 
     async def _indexed(self, prefix: Prefix, snapshot: Snapshot) -> list[Listed]:
         found: list[Listed] = []
@@ -127,12 +141,12 @@ class KeysDesk:
             await asyncio.sleep(0)
         return found
 
-    async def _listed(self, prefix: Prefix, snapshot: Snapshot, names: _Names) -> Spoken:
+    async def _listed(self, prefix: Prefix, snapshot: Snapshot, choose: Choose) -> Spoken:
         question = prefix.question
         span = (question.first, question.last)
         return await _heard(
             self.desk.speed.read_listed(
-                question.view, prefix.text, span, snapshot.boundary, names.choose, question.every
+                question.view, prefix.text, span, snapshot.boundary, choose, question.every
             )
         )
 

@@ -12,6 +12,7 @@ Keys that are not named are looked up in the lists of touched hashes: what is vo
 read is in them. Their fields are read in many pipelines, so that no other request waits for long.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -36,7 +37,8 @@ __all__ = ["RedisSpeedStore"]
 _TRIES = 5
 _MOST_COMMANDS = 5_000
 _MOST_OPEN_OF_MANY = 4
-_AT_ONCE = 250  # keys of a list whose fields are read in one pipeline
+_TURN = 50  # keys settled before other requests have their turn
+_AT_ONCE = 100  # keys of a list whose fields are read in one pipeline
 
 
 class RedisSpeedStore(SpeedStore):
@@ -133,7 +135,7 @@ class RedisSpeedStore(SpeedStore):
         reading = stamped(reading_of(generation, *vouchers), stamps)
         if not self._remembered(one, registry, reading.progress, chosen):
             return None
-        return _settled(reading, asked, fields, closed_segments(self._cuts(), reading.progress))
+        return await _settled(reading, asked, fields, closed_segments(self._cuts(), reading.progress))
 
     async def _read_listed(self, generation: Generation, wanted: Wanted, choose: Choose) -> ReadKeys | None:
         """`wanted` names the prefix where other reads name the key."""
@@ -218,14 +220,18 @@ class RedisSpeedStore(SpeedStore):
         self._generation = None
         self._containers = {}
         self._touched = {}
-        self._closed.clear()
+        self._closed = ClosedSegments()  # whoever reads now goes on with the former one
 
 
-def _settled(
+async def _settled(
     reading: SpeedReading, asked: Sequence[KeyReading], replies: Sequence[Sequence[Any]], closed: int
 ) -> ReadKeys | None:
     """None if a key was touched where nothing was asked for: what is kept says so now, and is asked again."""
-    settled = [each.settle(fields, closed) for each, fields in zip(asked, replies, strict=True)]
+    settled = list[list[Bucketed] | None]()
+    for each, fields in zip(asked, replies, strict=True):
+        settled.append(each.settle(fields, closed))
+        if len(settled) % _TURN == 0:
+            await asyncio.sleep(0)
     buckets = {each.key: some for each, some in zip(asked, settled, strict=True) if some is not None}
     if any(some is None for some in settled):
         return None
