@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from serving_layer.openapi import ASK
+from serving_layer.past import PARAMETERS
 from serving_layer.schemas import reference
 
 __all__ = ["LISTEN"]
@@ -50,6 +51,6 @@ _EVENTS: dict[str, Any] = {
 }
 _SAME: Mapping[str, Any] = ASK
 LISTEN: dict[str, Any] = {
-    "parameters": [*map(dict, _SAME["parameters"]), _LAST],
+    "parameters": [*(dict(each) for each in _SAME["parameters"] if each["name"] not in PARAMETERS), _LAST],
     "responses": {**_SAME["responses"], "200": _EVENTS},
 }

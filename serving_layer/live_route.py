@@ -8,6 +8,8 @@ from starlette.types import Receive, Scope, Send
 from serving_layer.listeners import Listener
 from serving_layer.live import Live
 from serving_layer.live_openapi import LISTEN
+from serving_layer.past import take_past
+from serving_layer.problems import Problem
 from serving_layer.questions import parse_question
 from serving_layer.services import Services
 from serving_layer.views import owner
@@ -48,6 +50,9 @@ async def listen_to_view(request: Request) -> Response:
     live: Live = request.app.state.live
     name, given = request.path_params["view"], request.query_params.multi_items()
     bound = owner(services, name)
+    past, _ = take_past(given)
+    if past is not None:
+        raise Problem.of_field("bad-past", past.field, past.text, "left out: the past does not change")
     parse_question(bound.view(name), given, services.clock)
     if request.scope.get("without_body"):
         return Response(headers=_HEADERS, media_type=MEDIA_TYPE)

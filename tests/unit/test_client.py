@@ -12,7 +12,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import client
@@ -145,6 +145,7 @@ def test_the_errors_are_the_tree_that_their_page_draws() -> None:
         assert not issubclass(getattr(client, name), Exception) or f" {name} " in page or name in page
 
 
+@settings(deadline=None)
 @given(st.decimals(allow_nan=False, allow_infinity=False, places=4), st.integers(-(10**30), 10**30))
 def test_numbers_keep_every_digit(fraction: Decimal, whole: int) -> None:
     measures = answer_of(f'{{"a": {fraction:f}, "b": {whole}}}').measures
@@ -290,6 +291,7 @@ def test_the_asyncio_client_listens_and_repeats_as_the_other_does() -> None:
     assert asyncio.run(listen()) == [1, 2]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.text(st.characters(exclude_characters="\r\n", codec="utf-8")), min_size=1), st.integers(1, 9)
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.state import manifest_of, speed_commands
@@ -426,6 +426,7 @@ QUESTIONS = [
 ]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.lists(EDITS, max_size=4), st.booleans()), min_size=1, max_size=6))
 def test_a_look_names_every_question_that_a_micro_batch_changed(
     batches: list[tuple[list[dict[str, Any]], bool]],
@@ -566,6 +567,8 @@ def test_head_ends_and_faults_are_problems_as_without_live(app: AppClient) -> No
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-type"].startswith("text/event-stream")
     assert app.get(LIVE).json()["type"] == "/problems#missing-key-part"
+    past = app.get(LIVE, user="mary", version="3").json()
+    assert (past["type"], past["field"]) == ("/problems#bad-past", "version")
     assert app.get("/v1/views/nothing/live").json()["type"] == "/problems#unknown-view"
 
 
