@@ -52,7 +52,7 @@ def filled(folder: Path) -> Master:
     """Six cuts over two partitions, versions at the second and the fourth, copies and refused records."""
     master = Master(folder)
     for number in range(6):
-        bad = [b"{", {**edit(1), "added": -1}] if number % 2 else []
+        bad: list[Any] = [b"{", {**edit(1), "added": -1}] if number % 2 else []
         master.append([*edits(60, number), *bad], edits(50, 100 + number), int96=number % 2 == 0)
         cut = master.cut()
         if number in (1, 3):
