@@ -153,7 +153,7 @@ class Settings(BaseSettings):
         200_000, ge=1, description="Records of the master dataset that a question about the past reads at most."
     )
     as_of_copies: int = Field(
-        20_000_000, ge=1, description="Records through whose ids it looks for earlier copies, at most."
+        20_000_000, ge=1, description="Records that it looks through for events and for copies of them, at most."
     )
 
     spark_master: str = Field(
