@@ -150,10 +150,14 @@ class Settings(BaseSettings):
         100_000, ge=1, le=10_000_000, description="Keys that one ranking (`/top`) reads at most."
     )
     as_of_records: int = Field(
-        200_000, ge=1, description="Records of the master dataset that a question about the past reads at most."
+        200_000,
+        ge=1,
+        description="Records of the master dataset that a question about the past reads at most.",
     )
     as_of_copies: int = Field(
-        20_000_000, ge=1, description="Records that it looks through for events and for copies of them, at most."
+        20_000_000,
+        ge=1,
+        description="Records that it looks through for events and for copies of them, at most.",
     )
 
     spark_master: str = Field(

@@ -18,8 +18,16 @@ from starlette.responses import Response
 from conf.settings import Settings, get_settings
 from core.logs import get_logger
 from serving_layer import (
-    events, explain_route, handoffs, health, keys_route, live_route, pages, versions, views,
-)  # fmt: skip
+    events,
+    explain_route,
+    handoffs,
+    health,
+    keys_route,
+    live_route,
+    pages,
+    versions,
+    views,
+)
 from serving_layer.heads import Heads, with_head
 from serving_layer.live import Live, Watched
 from serving_layer.metrics import Measured
