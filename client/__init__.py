@@ -18,15 +18,18 @@ from client.errors import (
     Unavailable,
     Unreachable,
 )
+from client.explanations import Explanation
 from client.models import Answer, Catalogue, Manifest, Positions, Progress, Row, View
 from client.questions import Question, question
 from client.retrying import Retries
+from client.several import Paged, Queried, Ranking, Result
 from client.sync import Client
 from client.values import Estimate, Quantile, Quantiles, Ranked, Value
 
 __all__ = [
     "Answer", "AsyncClient", "BadQuestion", "Catalogue", "Client", "ClientError", "Estimate", "EventsRefused",
-    "Manifest", "NotAdmitted", "NotFound", "NotUnderstood", "Positions", "ProblemError", "Progress",
-    "Quantile", "Quantiles", "Question", "QuestionError", "Ranked", "Refused", "Retries", "Row",
-    "Unavailable", "Unreachable", "Value", "View", "question",
+    "Explanation", "Manifest", "NotAdmitted", "NotFound", "NotUnderstood", "Paged", "Positions",
+    "ProblemError", "Progress", "Quantile", "Quantiles", "Queried", "Question", "QuestionError", "Ranked",
+    "Ranking", "Refused", "Result", "Retries", "Row", "Unavailable", "Unreachable", "Value", "View",
+    "question",
 ]  # fmt: skip

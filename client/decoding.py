@@ -10,7 +10,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from client.errors import NotUnderstood
 from client.models import Measures, wire_name
-from client.values import moment, value_of
+from client.values import Value, moment, value_of
 
 __all__ = ["decode", "parse"]
 
@@ -56,6 +56,8 @@ def _converter(hint: Any) -> Convert:
         return moment
     if hint == Measures:
         return _measures
+    if hint == Value:
+        return value_of
     if is_dataclass(hint):
         return _model(hint)
     origin, inner = get_origin(hint), get_args(hint)

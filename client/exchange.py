@@ -10,11 +10,16 @@ import httpx
 
 from client.decoding import decode, parse
 from client.errors import NotUnderstood, ProblemError
+from client.explanations import Explanation
 from client.models import Answer, Catalogue, Positions
-from client.questions import Question
+from client.questions import Part, Question
+from client.several import Paged, Queried, Ranking
 
-__all__ = ["Call", "asking", "listing", "problem_in", "sending"]
+__all__ = [
+    "Call", "asking", "asking_many", "explaining", "listing", "paging", "problem_in", "ranking", "sending",
+]  # fmt: skip
 
+_JSON = {"Content-Type": "application/json"}
 Model = TypeVar("Model")
 
 
@@ -54,8 +59,50 @@ def asking(question: Question) -> Call[Answer]:
     return Call("GET", question.path, lambda text: decode(Answer, text), question.parameters)
 
 
+def asking_many(
+    question: Question, keys: Sequence[Mapping[str, Part]], measures: Sequence[str] | None
+) -> Call[Queried]:
+    body = {
+        "keys": list(keys),
+        **({"measures": list(measures)} if measures else {}),
+        **dict(question.parameters),
+    }
+    return Call(
+        "POST", f"{question.path}/query", lambda text: decode(Queried, text),
+        content=json.dumps(body).encode(), headers=_JSON,
+    )  # fmt: skip
+
+
+def paging(question: Question, limit: int, cursor: str | None) -> Call[Paged]:
+    more = (("limit", str(limit)), *((("cursor", cursor),) if cursor else ()))
+    return Call(
+        "GET", f"{question.path}/keys", lambda text: decode(Paged, text), (*question.parameters, *more)
+    )
+
+
+def ranking(question: Question, by: str, n: int, order: str) -> Call[Ranking]:
+    more = (("by", by), ("n", str(n)), ("order", order))
+    return Call(
+        "GET", f"{question.path}/top", lambda text: decode(Ranking, text), (*question.parameters, *more)
+    )
+
+
+def explaining(
+    question: Question, limit: int, cursor: str | None, admin_key: str | None
+) -> Call[Explanation]:
+    more = (("limit", str(limit)), *((("cursor", cursor),) if cursor else ()))
+    return Call(
+        "GET", f"{question.path}/explain", lambda text: decode(Explanation, text),
+        (*question.parameters, *more), headers=_admitted(admin_key),
+    )  # fmt: skip
+
+
+def _admitted(admin_key: str | None) -> Mapping[str, str]:
+    return {"X-Admin-Key": admin_key} if admin_key else {}
+
+
 def sending(source: str, events: Sequence[Mapping[str, Any]], admin_key: str | None) -> Call[Positions]:
-    headers = {"Content-Type": "application/json"} | ({"X-Admin-Key": admin_key} if admin_key else {})
+    headers = {**_JSON, **_admitted(admin_key)}
     return Call(
         "POST", f"/v1/events/{quote(source, safe='')}", lambda text: decode(Positions, text),
         content=json.dumps(list(events)).encode(), headers=headers,

@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     import pyarrow
 
 __all__ = [
-    "Answer", "Catalogue", "KeyPart", "Manifest", "Measure", "Measures", "Position", "Positions", "Progress",
-    "Read", "Row", "Source", "View", "wire_name",
+    "Answer", "Catalogue", "Key", "KeyPart", "Manifest", "Measure", "Measures", "Position", "Positions",
+    "Progress", "Read", "Row", "Source", "View", "wire_name",
 ]  # fmt: skip
 
+Key = Mapping[str, str | int | bool | None]
 Measures = Mapping[str, Value]
 
 
@@ -61,7 +62,7 @@ class Answer:
     """
 
     view: str
-    key: Mapping[str, str | int | bool | None]
+    key: Key
     start: datetime | None = field(metadata={"wire": "from"})
     end: datetime | None = field(metadata={"wire": "to"})
     every: str | None

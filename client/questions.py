@@ -40,17 +40,22 @@ def question(
     last: timedelta | str | None = None,
     every: str | None = None,
     zone: str | None = None,
+    version: int | None = None,
+    as_of_cut: int | None = None,
+    as_of_offsets: Mapping[int, int] | None = None,
     more: Mapping[str, str] | None = None,
     **parts: Part,
 ) -> Question:
     """One key of a view over [start, end), or over the time `last` until now; a series with `every`.
 
-    The key's parts are arguments of their names, or `key` where a name is taken; None asks for NULL. `more`
-    are further parameters of the API. Raises `QuestionError`.
+    The key's parts are arguments of their names, or `key` where a name is taken; None asks for NULL.
+    `version`, `as_of_cut` and `as_of_offsets` (by partition) ask about the past. `more` are further
+    parameters of the API. Raises `QuestionError`.
     """
     found = [_part(name, value) for name, value in {**(key or {}), **parts}.items()]
     found += _given(("from", _moment("start", start)), ("to", _moment("end", end)), ("last", _length(last)))
-    found += _given(("every", every), ("zone", zone))
+    found += _given(("every", every), ("zone", zone), ("version", _text(version)))
+    found += _given(("as_of_cut", _text(as_of_cut)), ("as_of_offsets", _offsets(as_of_offsets)))
     return Question(view, (*found, *(more or {}).items()))
 
 
@@ -90,6 +95,14 @@ def _moment(name: str, value: Moment | None) -> str | None:
     if isinstance(value, date):  # a datetime is one as well
         return value.isoformat()
     return None if value is None else str(value)
+
+
+def _text(value: int | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _offsets(value: Mapping[int, int] | None) -> str | None:
+    return None if value is None else ",".join(f"{part}:{offset}" for part, offset in sorted(value.items()))
 
 
 def _length(value: timedelta | str | None) -> str | None:

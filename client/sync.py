@@ -6,10 +6,22 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-from client.exchange import Call, asking, listing, problem_in, sending
+from client.exchange import (
+    Call,
+    asking,
+    asking_many,
+    explaining,
+    listing,
+    paging,
+    problem_in,
+    ranking,
+    sending,
+)  # fmt: skip
+from client.explanations import Explanation
 from client.models import Answer, Catalogue, Positions, Progress, View
-from client.questions import Question, in_words
+from client.questions import Part, Question, in_words
 from client.retrying import PATIENCE, Attempts, Retries, may_pass
+from client.several import Queried, Ranking, Result
 from client.streams import Conversation
 
 __all__ = ["Client"]
@@ -90,6 +102,32 @@ class Client:
         cannot be answered.
         """
         return (update for update in self.updates(asked) if isinstance(update, Answer))
+
+    def ask_many(
+        self, asked: Question, keys: Sequence[Mapping[str, Part]], measures: Sequence[str] | None = None
+    ) -> Queried:
+        """One question, made without a key, of at most 1,000 keys; of all measures, or of some."""
+        return self._do(asking_many(asked, keys, measures))
+
+    def keys(self, asked: Question, limit: int = 1000) -> Iterator[Result]:
+        """Every key that begins with the parts of the question, with its rows; `limit` keys a request."""
+        cursor: str | None = None
+        while True:
+            page = self._do(paging(asked, limit, cursor))
+            yield from page.results
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def top(self, asked: Question, by: str, n: int = 10, order: str = "most") -> Ranking:
+        """The keys with the most of a measure, or with the `least`, of those that begin with the parts."""
+        return self._do(ranking(asked, by, n, order))
+
+    def explain(
+        self, asked: Question, limit: int = 50, cursor: str | None = None, unmasked: bool = False
+    ) -> Explanation:
+        """Why a number is what it is. `unmasked` shows personal values; it needs the admin key."""
+        return self._do(explaining(asked, limit, cursor, self._admin_key if unmasked else None))
 
     def send(self, source: str, events: Sequence[Mapping[str, Any]]) -> Positions:
         """Write at most 1,000 events, each with an `event_id`: all of them, or none.

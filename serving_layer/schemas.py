@@ -40,7 +40,7 @@ _ROW = _record(
 _MANIFEST = _record(version=_WHOLE, boundary=_WHOLE, offsets=_OFFSETS, created_at=_TEXT, mode=_TEXT)
 _READ = {"keys": _WHOLE, "tiles": _WHOLE, "fields": _WHOLE}
 _RESULT = _record(key=_ANYTHING, rows=_list(_ROW))
-_RANKED_ROW = {**_ROW, "required": [*_ROW["required"], "rank", "key", "certain"]}
+_RANKED_ROW = _record(**_ROW["properties"], rank=_WHOLE, key=_ANYTHING, certain=_TRUTH)
 _SEVERAL: Mapping[str, Schema] = {
     "view": _TEXT, "from": _or_null(_TEXT), "to": _or_null(_TEXT), "every": _or_null(_TEXT), "zone": _TEXT,
     "manifest": _or_null(_MANIFEST), "generation": _or_null(_TEXT), "as_of": _or_null(_TEXT),

@@ -16,7 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import client
-from client import AsyncClient, Client, Estimate, Quantiles, Retries, question
+from client import (
+    AsyncClient,
+    Client,
+    Estimate,
+    Explanation,
+    Paged,
+    Quantiles,
+    Queried,
+    Ranking,
+    Retries,
+    question,
+)  # fmt: skip
 from client.decoding import decode
 from client.models import Answer, Catalogue, KeyPart, Measure, Positions, Progress, wire_name
 from client.streams import Message, MessageParser
@@ -100,9 +111,44 @@ def test_both_clients_are_told_the_same(api: Client, url: str) -> None:
     assert next(iter(api.live("wiki", **DAY))) == told
 
 
+def test_several_keys_are_asked_listed_and_ranked(api: Client) -> None:
+    day = question("edits_by_channel", **DAY)
+    keys = [{"channel": "#de.wikipedia"}, {"channel": "nobody"}]
+    queried = api.ask_many(day, keys, measures=["edits"])
+    assert [(one.key, one.rows[0].measures) for one in queried.results] == [
+        (keys[0], {"edits": 1}),
+        (keys[1], {"edits": 0}),
+    ]
+    listed = list(api.keys(question("edits_by_page"), limit=1))
+    assert sorted(str(one.key["channel"]) for one in listed) == ["#de.wikipedia", "#en.wikipedia"]
+    told = api.top(day, by="edits", n=1)
+    assert (told.rows[0].rank, told.rows[0].key, told.rows[0].certain) == (
+        1,
+        {"channel": "#en.wikipedia"},
+        True,
+    )
+    assert told.rows[0].measures["edits"] == 4 and told.others.keys == 1 and told.others.bound == 1
+
+
+def test_both_clients_ask_list_and_rank_alike(api: Client, url: str) -> None:
+    day, keys = question("edits_by_channel", **DAY), [{"channel": "#en.wikipedia"}]
+
+    async def ask() -> tuple[Any, ...]:
+        async with AsyncClient(url) as other:
+            listed = [one async for one in other.keys(day, limit=1)]
+            return await other.ask_many(day, keys), listed, await other.top(day, "edits")
+
+    assert asyncio.run(ask()) == (
+        api.ask_many(day, keys),
+        list(api.keys(day, limit=1)),
+        api.top(day, "edits"),
+    )
+
+
 def test_every_model_is_what_the_openapi_document_says() -> None:
-    for model in (Answer, Catalogue, Positions):
+    for model in (Answer, Catalogue, Positions, Queried, Paged, Explanation):
         _compare(model, SCHEMAS[model.__name__])
+    _compare(Ranking, SCHEMAS["Ranked"])
 
 
 def _compare(model: Any, schema: Mapping[str, Any]) -> None:
@@ -113,6 +159,8 @@ def _compare(model: Any, schema: Mapping[str, Any]) -> None:
 
 
 def _compare_types(hint: Any, schema: Mapping[str, Any], place: str) -> None:
+    if not schema:  # any value of a measure
+        return
     kinds = schema.get("anyOf", [schema])
     optional = get_origin(hint) in (Union, UnionType) and NoneType in get_args(hint)
     assert optional == ({"type": "null"} in kinds), place
@@ -125,7 +173,7 @@ def _compare_types(hint: Any, schema: Mapping[str, Any], place: str) -> None:
         _compare(inner, kind)
     elif get_origin(inner) is tuple:
         assert kind["type"] == "array", place
-        if kind["items"] != {"type": "object"}:
+        if kind["items"] != {"type": "object"} or not is_dataclass(get_args(inner)[0]):
             _compare_types(get_args(inner)[0], kind["items"], place)
     else:
         assert kind["type"] == "object", place
