@@ -81,7 +81,7 @@ def paging(question: Question, limit: int, cursor: str | None) -> Call[Paged]:
 
 
 def ranking(question: Question, by: str, n: int, order: str) -> Call[Ranking]:
-    more = (("by", by), ("n", str(n)), ("order", order))
+    more = (("by", by), ("n", str(n)), *((("order", order),) if order != "most" else ()))
     return Call(
         "GET", f"{question.path}/top", lambda text: decode(Ranking, text), (*question.parameters, *more)
     )

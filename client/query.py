@@ -15,6 +15,7 @@ from client.errors import ClientError, ProblemError
 from client.models import Answer
 from client.questions import Question
 from client.showing import catalogue_text, text_of
+from client.showing_keys import explanation_text, keys_text, ranking_text
 from client.sync import Client
 
 __all__ = ["main", "run"]
@@ -24,6 +25,7 @@ _EXAMPLES = """examples:
   query edits_by_country countryIsoCode=IT from=2015-09-12 to=2015-09-13
   query wiki last=24h every=hour
   query edits_by_channel channel='#en.wikipedia' --live
+  query edits_by_page channel='#en.wikipedia' --top edits -n 20
 """
 _CLEAR = "\x1b[H\x1b[2J"
 Connect = Callable[[str], Client]
@@ -58,7 +60,12 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser.add_argument(
         "parameters", nargs="*", metavar="NAME=VALUE", type=_pair, help="key, range, every, ..."
     )
-    parser.add_argument("--live", action="store_true", help="show each new answer, until Ctrl-C")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--live", action="store_true", help="show each new answer, until Ctrl-C")
+    how.add_argument("--top", metavar="MEASURE", help="the keys with the most of it")
+    how.add_argument("--keys", action="store_true", help="the keys that begin with the parts given")
+    how.add_argument("--explain", action="store_true", help="what the number is made of, and its events")
+    parser.add_argument("-n", type=int, default=10, help="how many keys or events (%(default)s)")
     parser.add_argument("--json", action="store_true", help="what the API answers, one line for each answer")
     parser.add_argument("--rows", action="store_true", help="a series as a table, not as sparklines")
     parser.add_argument("--url", default=_url(environ), help="the API (%(default)s; LAMBDA_API_HOST, _PORT)")
@@ -83,9 +90,21 @@ def _answer(client: Client, options: argparse.Namespace, out: TextIO) -> None:
         out.write(f"{catalogue.raw if options.json else catalogue_text(catalogue)}\n")
         return
     asked = Question(options.view, tuple(options.parameters))
-    if not options.live:
+    if options.live:
+        _follow(client, asked, options, out)
+    elif options.top:
+        ranking = client.top(asked, options.top, options.n)
+        out.write(f"{ranking.raw if options.json else ranking_text(ranking)}\n")
+    elif options.keys:
+        out.write(f"{keys_text(client.keys(asked, min(options.n + 1, 1000)), options.n)}\n")
+    elif options.explain:
+        told = client.explain(asked, options.n)
+        out.write(f"{told.raw if options.json else explanation_text(told)}\n")
+    else:
         _show(client.answer(asked), options, out)
-        return
+
+
+def _follow(client: Client, asked: Question, options: argparse.Namespace, out: TextIO) -> None:
     for update in client.updates(asked):
         if isinstance(update, Answer):
             out.write(_CLEAR if out.isatty() and not options.json else "")

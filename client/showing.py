@@ -5,9 +5,20 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from client.models import Answer, Catalogue, Measures, Row, View
+from client.several import Standing
 from client.values import Estimate, Quantiles, Ranked, Value
 
-__all__ = ["catalogue_text", "figure", "series_text", "shown", "sparkline", "table", "text_of"]
+__all__ = [
+    "catalogue_text",
+    "figure",
+    "parts_text",
+    "series_text",
+    "shown",
+    "sparkline",
+    "standing_text",
+    "table",
+    "text_of",
+]
 
 _BARS = "▁▂▃▄▅▆▇█"
 _RANKED_SHOWN = 3
@@ -72,7 +83,7 @@ def _mean(values: Sequence[float]) -> float | None:
 def text_of(answer: Answer, rows: bool = False, width: int = 80) -> str:
     """One row as a table of its measures; a series as sparklines, or with `rows` as a table of its rows."""
     if answer.every is None:
-        body = "\n".join(_parts(row) for row in answer.rows)
+        body = "\n".join(parts_text(row) for row in answer.rows)
     else:
         body = _rows(answer) if rows else series_text(answer, width)
     return f"{_title(answer)}\n\n{body}\n\n{_footer(answer)}"
@@ -114,7 +125,8 @@ def _title(answer: Answer) -> str:
     return f"{answer.view} {key}".rstrip() + f", {span}"
 
 
-def _parts(row: Row) -> str:
+def parts_text(row: Row) -> str:
+    """A line for each measure: merged, and what each layer contributed."""
     lines = [
         [name, shown(value), _of(row.batch, name), _of(row.speed, name)]
         for name, value in row.measures.items()
@@ -135,11 +147,15 @@ def _rows(answer: Answer) -> str:
 
 
 def _footer(answer: Answer) -> str:
-    version = f"version {answer.manifest.version}" if answer.manifest else "no version published"
-    read = f"read {answer.read.tiles} tiles and {answer.read.fields} fields"
-    if answer.complete:
-        return f"complete as of {_moment(answer.as_of)}; {version}; {read}"
-    return "\n".join(["NOT COMPLETE:", *(f"  {reason}" for reason in answer.reasons), f"{version}; {read}"])
+    return f"{standing_text(answer)}; read {answer.read.tiles} tiles and {answer.read.fields} fields"
+
+
+def standing_text(told: Answer | Standing) -> str:
+    """Whether it is complete, and what it was read from."""
+    version = f"version {told.manifest.version}" if told.manifest else "no version published"
+    if told.complete:
+        return f"complete as of {_moment(told.as_of)}; {version}"
+    return "\n".join(["NOT COMPLETE:", *(f"  {reason}" for reason in told.reasons), version])
 
 
 def _ranked(one: Ranked) -> str:

@@ -64,8 +64,23 @@ def test_a_series_is_a_sparkline_or_with_rows_a_table(url: str) -> None:
     assert len([line for line in out.splitlines() if line.startswith("2015-09-12")]) == 24
 
 
+def test_keys_are_ranked_and_listed(url: str) -> None:
+    _, out, _ = told(url, "edits_by_channel", "--top", "edits", "-n", "1")
+    line = out.splitlines()[2].split()
+    assert line[:3] == ["1", "#en.wikipedia", "4"] and "none of 1 other keys has more than 1" in out
+    _, out, _ = told(url, "edits_by_channel", "order=least", "--top", "edits", "-n", "1")
+    assert out.splitlines()[2].split()[:3] == ["1", "#de.wikipedia", "1"]
+    _, out, _ = told(url, "edits_by_channel", "--keys", "-n", "1", *DAY)
+    assert len([line for line in out.splitlines() if line.startswith("#")]) == 1 and "and more" in out
+
+
+def test_a_number_is_explained(url: str) -> None:
+    status, out, _ = told(url, "edits_by_user", "user=mary", "--explain", *DAY)
+    assert status == 0 and "batch: version 1" in out and "speed: generation g1" in out
+
+
 def test_json_is_what_the_api_answers(url: str) -> None:
-    for arguments in (["wiki"], []):
+    for arguments in (["wiki"], [], ["edits_by_channel", "--top", "edits"]):
         status, out, _ = told(url, *arguments, "--json")
         assert status == 0 and isinstance(json.loads(out), dict)
 
