@@ -67,8 +67,7 @@ class Explainer:
 
     async def explain_past(self, moment: Moment, question: Question, page: Listing) -> dict[str, Any]:
         """The answer as of a moment of the past; `question` is about a view made by `repeatable`."""
-        async with self.past.turn:
-            evidence = await self.past.desk(moment).ask(question)
+        evidence = await self.past.desk(moment).ask(question)
         manifest = moment.base.manifest
         tiles = _tiles(question, moment.base.index) if moment.base.index else None
         added = evidence.speed.buckets if evidence.speed else None

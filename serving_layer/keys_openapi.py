@@ -17,6 +17,7 @@ _PREFIX = {
     "be anything. Without any: every key of the view.",
 }
 _SPAN = [parameter for parameter in _ASKED if parameter["name"] in _RANGE]
+_PAST = [parameter for parameter in _ASKED if parameter["name"] in ("version", "as_of_cut", "as_of_offsets")]
 _STANDING = {
     "manifest": {
         "version": 2, "boundary": 7, "offsets": {"0": 9731, "1": 9902}, "created_at": "...", "mode": "full"
@@ -60,7 +61,8 @@ def _own(name: str, schema: dict[str, Any], text: str, **more: Any) -> dict[str,
 def _responses(schema: str, example: dict[str, Any], **more: str) -> dict[str, Any]:
     problems = {
         "400": "A parameter is missing, unknown or wrong, or there are too many keys.",
-        "404": "There is no such view.",
+        "404": "There is no such view, version or cut.",
+        "409": "That moment of the past cannot be asked about: gone, or not archived yet.",
         "503": "The batch view cannot be read, or the speed state has more new keys than are listed.",
         **more,
     }
@@ -88,7 +90,7 @@ _MEMBERS: dict[str, Any] = {
 }  # fmt: skip
 _QUERY_BODY = {"type": "object", "required": ["keys"], "properties": _MEMBERS, "additionalProperties": False}
 QUERY = {
-    "parameters": [_VIEW],
+    "parameters": [_VIEW, *_PAST],
     "requestBody": {
         "required": True,
         "content": {"application/json": {"schema": _QUERY_BODY, "examples": {"query": {"value": _BODY}}}},
@@ -97,7 +99,7 @@ QUERY = {
 }
 PAGE = {
     "parameters": [
-        _VIEW, _PREFIX, *_SPAN,
+        _VIEW, _PREFIX, *_SPAN, *_PAST,
         _own("limit", {"type": "integer", "minimum": 1, "maximum": 1000, "default": 100}, "Keys of a page."),
         _own(
             "cursor", {"type": "string"}, "What the page before answered; nothing else may change.",
@@ -108,7 +110,7 @@ PAGE = {
 }  # fmt: skip
 TOP = {
     "parameters": [
-        _VIEW, _PREFIX, *(parameter for parameter in _SPAN if parameter["name"] != "every"),
+        _VIEW, _PREFIX, *(parameter for parameter in _SPAN if parameter["name"] != "every"), *_PAST,
         _own(
             "by", {"type": "string"},
             "A measure, or of quantiles a figure: `size.0.9`, `size.count`, `size.min`, `size.max`.",

@@ -102,10 +102,9 @@ class PastDesks:
 
     async def answer(self, past: Past, question: Question) -> dict[str, Any]:
         """The answer as of a moment. Raises `Problem` and `IndexBroken`."""
-        async with self.turn:
-            moment = await self.moment(past)
-            steady = replace(question, view=repeatable(question.view))
-            return moment.tell(compose(steady, await self.desk(moment).ask(steady)))
+        moment = await self.moment(past)
+        steady = replace(question, view=repeatable(question.view))
+        return moment.tell(compose(steady, await self.desk(moment).ask(steady)))
 
     async def moment(self, past: Past) -> Moment:
         """Where the moment lies. Raises `Problem` if it is unknown, gone or not archived yet."""
@@ -113,7 +112,7 @@ class PastDesks:
 
     def desk(self, moment: Moment) -> Desk:
         """What answers questions about views made by `repeatable`."""
-        store = PastStore(self.bound, self.events, moment.between)
+        store = PastStore(self.bound, self.events, moment.between, self.turn)
         return Desk(self.bound, self.semantics, _Fixed(moment.base), store, merged=self._merged)
 
     def _moment(self, past: Past) -> Moment:
@@ -175,6 +174,6 @@ def _archive_named(found: Any) -> Any:
         return [_archive_named(each) for each in found]
     if isinstance(found, dict) and "measures" in found and "speed" in found:
         return {**found, "speed": None, "archive": found["speed"]}
-    if isinstance(found, dict) and ("rows" in found or "keys" in found):
+    if isinstance(found, dict) and ("rows" in found or "results" in found):
         return {name: _archive_named(held) for name, held in found.items()}
     return found

@@ -4,6 +4,7 @@ It stands in the speed layer's place, so that the past is asked the same questio
 """
 
 import asyncio
+from asyncio import Semaphore
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,6 +16,7 @@ from core.periods import Periods
 from core.views import CompiledView
 from serving_layer.master_events import MasterEvents, Search
 from serving_layer.master_log import MasterFile, Stand
+from serving_layer.moments import EARLIEST, LATEST
 from serving_layer.ports import Bucketed, Choose, ReadKeys, SpeedReading, SpeedStore
 from serving_layer.problems import Problem
 
@@ -45,10 +47,13 @@ class Between:
 
 
 class PastStore(SpeedStore):
-    """Folds events of the master dataset, each id once, as a recompute up to the position would."""
+    """Folds events of the master dataset, each id once, as a recompute up to the position would.
 
-    def __init__(self, bound: BoundSource, events: MasterEvents, between: Between) -> None:
-        self._bound, self._events, self._between = bound, events, between
+    Reading many takes a while, in which every other request is slower: `turn` lets one do so at a time.
+    """
+
+    def __init__(self, bound: BoundSource, events: MasterEvents, between: Between, turn: Semaphore) -> None:
+        self._bound, self._events, self._between, self._turn = bound, events, between, turn
 
     async def read(
         self, view: CompiledView, key: str, span: Span, boundary: int, every: Periods | None = None
@@ -76,9 +81,12 @@ class PastStore(SpeedStore):
         choose: Choose,
         every: Periods | None = None,
     ) -> ReadKeys:
-        reading, found = await self._read(view, span, lambda text: text.startswith(prefix))
-        chosen = choose(found or ())
-        return reading, None if found is None else {key: found[key] for key in chosen if key in found}
+        # a key is listed whenever its events were
+        reading, held = await self._read(view, (EARLIEST, LATEST), lambda text: text.startswith(prefix))
+        chosen = choose(held or ())
+        if held is None:
+            return reading, None
+        return reading, {key: _within(span, held[key]) for key in chosen if key in held}
 
     async def state(self) -> SpeedReading:
         return SpeedReading()
@@ -90,7 +98,8 @@ class PastStore(SpeedStore):
         if not self._between.records:
             return SpeedReading(), None
         search = Search(accepts, *span, self._between.since, self._between.until, key)
-        return await asyncio.to_thread(self._fold, view, search)
+        async with self._turn:
+            return await asyncio.to_thread(self._fold, view, search)
 
     def _fold(self, view: CompiledView, search: Search) -> tuple[SpeedReading, Buckets]:
         of, events, stand = applied(self._bound, view), self._events, self._between.stand
@@ -101,6 +110,10 @@ class PastStore(SpeedStore):
         for (text, bucket), partial in sorted(of.fold(map(events.values, counted)).items()):
             found.setdefault(text, []).append((bucket, partial))
         return SpeedReading(fields=len(counted)), found
+
+
+def _within(span: Span, found: Sequence[Bucketed]) -> list[Bucketed]:
+    return [each for each in found if span[0] <= each[0] < span[1]]
 
 
 def applied(bound: BoundSource, view: CompiledView) -> PerEvent:

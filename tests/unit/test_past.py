@@ -217,3 +217,24 @@ def test_a_position_far_behind_every_version_is_refused_with_the_limit(master: M
         assert (problem["type"], problem["status"]) == ("/problems#too-many-records", 400)
         assert "at most 100" in problem["allowed"] and "between version 2 and" in problem["detail"]
         assert client.get("/v1/views/wiki", version=2).status_code == 200
+
+
+def test_several_keys_pages_and_rankings_are_answered_as_of_then(master: Master, client: AppClient) -> None:
+    view, until = repeatable(BOUND.view("robot_edits")), master.folders.cuts().get(5).offsets
+    keys = [{"channel": f"#{number}"} for number in (2, 0, 1, 9)]
+    span = (1_442_016_000, 1_442_016_000 + 86_400)
+    wanted = [plain(master.measures(view, view.key_of(key), span, until)) for key in keys]
+    body = {"keys": keys, **DAYS}
+    path = "/v1/views/robot_edits"
+    asked = client.request("POST", f"{path}/query?as_of_cut=5", json=body).json()
+    assert [each["rows"][0]["measures"] for each in asked["results"]] == wanted
+    assert asked["past"]["cut"] == 5 and asked["complete"]
+    assert all(row["speed"] is None and "archive" in row for each in asked["results"] for row in each["rows"])
+    first = client.get(f"{path}/keys", **DAYS, as_of_cut=5, limit=2).json()
+    rest = client.get(f"{path}/keys", **DAYS, as_of_cut=5, limit=2, cursor=first["cursor"]).json()
+    pages = [*first["results"], *rest["results"]]
+    listed = {each["key"]["channel"]: each["rows"][0]["measures"] for each in pages}
+    assert listed == {key["channel"]: each for key, each in zip(keys[:3], wanted[:3], strict=True)}
+    top = client.get(f"{path}/top", **DAYS, as_of_cut=5, by="edits", n=2).json()
+    ranked = sorted((each["edits"] for each in wanted), reverse=True)[:2]
+    assert [row["measures"]["edits"] for row in top["rows"]] == ranked and top["past"]["version"] == 2
