@@ -102,7 +102,7 @@ class RedisChanges(Changes):
         return [("GET", self._layout.of(generation.id, what)) for what in ("condemned", "lease", "progress")]
 
     def _stamps(self, generation: Generation, interests: Collection[Interest]) -> list[Command]:
-        shards = {shard for interest in interests for shard in _shards(interest, generation)}
+        shards = frozenset[int]().union(*(interest.shards(generation.shards) for interest in interests))
         return [
             ("HMGET", self._layout.stamp(generation.id, shard), "batch", "floor") for shard in sorted(shards)
         ]
@@ -161,10 +161,3 @@ class RedisChanges(Changes):
         for (segment, _, held), bits in zip(asked, replies, strict=True):
             self._hot[segment].update(one for (_, one), bit in zip(held, bits, strict=True) if bit)
         return set[Interest]().union(*self._hot.values()).intersection(interests)
-
-
-def _shards(interest: Interest, generation: Generation) -> Iterable[int]:
-    """The shards that answers are read from: their stamps stand for them."""
-    if interest.keys is None:
-        return range(generation.shards)
-    return {shard_of(interest.view, key, generation.shards) for key in interest.keys}

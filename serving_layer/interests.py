@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
+from core.keys import shard_of
 from core.layout import container_width
 from serving_layer.questions import Question
 
@@ -18,6 +20,25 @@ class Interest:
     keys: tuple[str, ...] | None
     start: int
     end: int
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # each look at what changed asks for it several times, for each question
+        return hash((self.view, self.keys, self.start, self.end))
+
+    def shards(self, count: int) -> frozenset[int]:
+        """The shards, of `count`, that answers are read from."""
+        if count not in self._shards:
+            whole = range(count) if self.keys is None else (shard_of(self.view, k, count) for k in self.keys)
+            self._shards[count] = frozenset(whole)
+        return self._shards[count]
+
+    @cached_property
+    def _shards(self) -> dict[int, frozenset[int]]:
+        return {}
 
     def within(self, containers: Iterable[int]) -> list[int]:
         """Those containers that hold a part of the range."""

@@ -57,16 +57,12 @@ class Group:
 
     def __init__(self, source: str, view: str, given: Given, interest: Interest) -> None:
         self.source, self.view, self.given, self.interest = source, view, given, interest
+        self.slides = any(name == "last" for name, _ in given)  # whether its range moves with the time
         self.listeners: set[Listener] = set()
         self.event: Event | None = None
         self.as_of: str | None = None
         self.looked_at = False
         self.asking = asyncio.Lock()  # answers are put in the order in which they were read
-
-    @property
-    def slides(self) -> bool:
-        """Whether its range moves with the time."""
-        return any(name == "last" for name, _ in self.given)
 
     @property
     def path(self) -> str:

@@ -170,8 +170,10 @@ class Live:
             for group in groups
             if moved or not group.looked_at or group.interest in look.touched or self._slid(group)
         ]
-        for group in set(groups).difference(concerned):
-            group.as_of = iso(look.as_of)
+        as_of, asked = iso(look.as_of), set(concerned)
+        for group in groups:
+            if group not in asked:
+                group.as_of = as_of
         for at in range(0, len(concerned), _AT_ONCE):
             await asyncio.gather(*map(self._renew, concerned[at : at + _AT_ONCE]))
 
