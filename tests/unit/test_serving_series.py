@@ -85,12 +85,21 @@ def test_a_row_that_only_batch_has_only_speed_has_both_have_or_none() -> None:
     assert told["complete"]
 
 
-def test_a_series_that_was_asked_before_reads_only_what_is_not_published() -> None:
+def test_a_series_that_was_asked_before_is_not_read_again() -> None:
     stand = Stand(BATCH, SPEED)
     question = parse_question(VIEW, WEEK)
     for _ in range(2):
         asyncio.run(stand.series.answer(question))
-    assert stand.index.reads == [7, 1, 1, 1, 1]
+    assert stand.index.reads == [7, 1, 1]
+
+
+def test_a_row_is_made_anew_when_the_speed_state_holds_something_else() -> None:
+    stand = Stand(BATCH, SPEED)
+    before = stand.told()
+    stand.store.fields = {VIEW.name: fields_of(VIEW, [(2, event) for event in (*SPEED, edit(5), edit(6))])}
+    after = stand.told()
+    assert [row["speed"]["edits"] for row in before["rows"]] == [0, 0, 0, 1, 0, 1, 0]
+    assert [row["speed"]["edits"] for row in after["rows"]] == [0, 0, 0, 3, 0, 1, 0]
 
 
 def test_another_version_is_read_anew() -> None:
