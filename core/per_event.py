@@ -49,17 +49,22 @@ class PerEvent:
         """Whether the view's condition is true of the event."""
         return self._where(values) is True
 
-    def partial(self, values: Values) -> Partial:
-        """What the event alone adds to the measures."""
-        return self.view.lift({name: run(values) for name, run in self._inputs.items()})
+    def inputs(self, values: Values) -> list[Any]:
+        """What the event gives to each measure, in their order."""
+        return [run(values) for run in self._inputs.values()]
 
     def fold(self, events: Iterable[Values]) -> dict[tuple[str, int], Partial]:
         """Partials of the events that count, by key and bucket, as a table holds them."""
-        groups: dict[tuple[str, int], list[Partial]] = {}
+        groups: dict[tuple[str, int], list[list[Any]]] = {}
         for values in events:
             if self.is_counted(values):
                 place = (self.key_text(values), self.bucket(values))
-                groups.setdefault(place, []).append(self.partial(values))
-        codec, merge = self.view.codec, self.view.merge_all
+                groups.setdefault(place, []).append(self.inputs(values))
+        return {place: self._partial(rows) for place, rows in groups.items()}
+
+    def _partial(self, rows: list[list[Any]]) -> Partial:
+        columns = zip(self.view.measures.values(), zip(*rows, strict=True), strict=True)
+        slots = tuple(slot for measure, column in columns for slot in measure.lift_all(column))
+        codec = self.view.codec
         # packed, so that a decimal has the digits of its column
-        return {place: codec.unpack(codec.pack(merge(group))) for place, group in groups.items()}
+        return codec.unpack(codec.pack(slots))

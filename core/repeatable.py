@@ -6,7 +6,7 @@ and quantiles are read from all their items with their weights: within the same 
 
 import struct
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields, replace
 from itertools import accumulate
 from math import ceil
@@ -42,19 +42,16 @@ class RepeatableQuantiles(Quantiles):
         single = [one for blob in blobs for one in _singles(blob)]
         small = [one for one in single if self._read(one).n <= self.k]
         large = [one for one in single if self._read(one).n > self.k]
-        joined = [*large, *self._joined(small)]
-        if not joined:
-            return b""
-        return joined[0] if len(joined) == 1 else _MANY + b"".join(_LENGTH.pack(len(b)) + b for b in joined)
+        return _side_by_side([*large, *self._whole(item for blob in small for item, _ in self._read(blob))])
 
-    def _joined(self, blobs: Sequence[bytes]) -> Iterator[bytes]:
-        """Sketches that hold every value they saw, joined as far as they still do."""
-        items = sorted(item for blob in blobs for item, _ in self._read(blob))
+    def _of(self, values: Sequence[Any]) -> bytes:
+        return _side_by_side(list(self._whole(map(float, values))))
+
+    def _whole(self, values: Iterable[float]) -> Iterator[bytes]:
+        """Sketches of so few values each that they hold them all."""
+        items = sorted(values)
         for start in range(0, len(items), self.k):
-            sketch = kll_doubles_sketch(self.k)
-            for item in items[start : start + self.k]:
-                sketch.update(item)
-            yield bytes(sketch.serialize())
+            yield super()._of(items[start : start + self.k])
 
     @staticmethod
     def _read(blob: bytes) -> kll_doubles_sketch:
@@ -82,6 +79,12 @@ class RepeatableQuantiles(Quantiles):
                 for rank in self.ranks
             ],
         }
+
+
+def _side_by_side(blobs: Sequence[bytes]) -> bytes:
+    if len(blobs) < 2:
+        return blobs[0] if blobs else b""
+    return _MANY + b"".join(_LENGTH.pack(len(blob)) + blob for blob in blobs)
 
 
 def _singles(blob: bytes) -> Iterator[bytes]:

@@ -80,7 +80,7 @@ class EventsBehind:
         }
 
     def _told(self, row: Row, of: PerEvent, first: Place) -> dict[str, Any]:
-        values = self.events.values(row)
+        values = row.values
         if first != row.place:
             why = f"a copy of {first[0]}:{first[1]}, which counts"
             return {"outcome": "duplicate", "why": why, "values": values}
@@ -97,7 +97,7 @@ class EventsBehind:
             if needed <= values.keys() and values[of.event_time] is not None:
                 known = dict.fromkeys(self.bound.contract.types) | values
                 if search.start <= of.bucket(known) < search.end and search.accepts(of.key_text(known)):
-                    yield row, {"outcome": "quarantined", "why": row.decoded.reason, "values": values}
+                    yield row, {"outcome": "quarantined", "why": row.reason, "values": values}
 
     def _needed(self, of: PerEvent) -> set[str]:
         """The columns that say to which key and time an event belongs."""

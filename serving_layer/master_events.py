@@ -16,9 +16,7 @@ from serving_layer.master_log import Stand
 from serving_layer.master_rows import MasterRows, Place, Row, Wanted
 from serving_layer.problems import Problem
 
-__all__ = ["Limits", "MasterEvents", "Search", "values_of"]
-
-Values = Mapping[str, Any]
+__all__ = ["Limits", "MasterEvents", "Search"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class MasterEvents:
 
     def __init__(self, bound: BoundSource, limits: Limits) -> None:
         self._bound, self.limits = bound, limits
-        self._rows, self._columns = MasterRows(bound.contract), tuple(bound.contract.types)
+        self._rows = MasterRows(bound.contract)
 
     def find(self, stand: Stand, of: PerEvent, search: Search) -> list[Row]:
         """Valid records; which of them count is not asked yet. Raises `Problem` if there is too much to read.
@@ -61,7 +59,7 @@ class MasterEvents:
     def refused(self, stand: Stand, search: Search) -> list[Row]:
         """Records that the contract refuses, whatever they are about. Raises `Problem` as `find`."""
         wanted = Wanted(0, 0, {}, refused=True)
-        return [row for row in self._read(stand, search, wanted) if row.decoded.reason is not None]
+        return [row for row in self._read(stand, search, wanted) if row.reason is not None]
 
     def first(
         self, stand: Stand, ids: Collection[str], until: Offsets, cuts: Sequence[Cut]
@@ -76,10 +74,7 @@ class MasterEvents:
         return found
 
     def event_id(self, row: Row) -> str:
-        return str(values_of(row, self._columns)[self._bound.contract.event_id])
-
-    def values(self, row: Row) -> Values:
-        return values_of(row, self._columns)
+        return str(row.values[self._bound.contract.event_id])
 
     def _read(self, stand: Stand, search: Search, wanted: Wanted) -> Iterator[Row]:
         look = _budget(self.limits.copies, "looks through", "LAMBDA_AS_OF_COPIES")
@@ -90,10 +85,9 @@ class MasterEvents:
                 yield row
 
     def _fits(self, of: PerEvent, search: Search, row: Row) -> bool:
-        if row.decoded.reason is not None:
+        if row.reason is not None:
             return False
-        values = self.values(row)
-        return search.start <= of.bucket(values) < search.end and search.accepts(of.key_text(values))
+        return search.start <= of.bucket(row.values) < search.end and search.accepts(of.key_text(row.values))
 
     def _plain(self, of: PerEvent, key: str | None) -> dict[str, Any]:
         """Parts of the key that are columns, with their values."""
@@ -108,10 +102,6 @@ class MasterEvents:
 
 def _order(cuts: Sequence[Cut]) -> Callable[[Place], tuple[int, Place]]:
     return lambda place: (segment_of(place[0], place[1], cuts), place)
-
-
-def values_of(row: Row, columns: Sequence[str]) -> Values:
-    return dict(zip(columns, row.decoded.values, strict=True))
 
 
 def _value(part: str | None, kind: str) -> Any:

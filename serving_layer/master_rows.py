@@ -15,7 +15,6 @@ import pyarrow.parquet as pq
 
 from core.contracts import Contract
 from core.cuts import Offsets
-from core.decoding import Decoded
 from serving_layer.master_log import MasterFile
 
 __all__ = ["MasterRows", "Place", "Row", "Wanted"]
@@ -26,11 +25,12 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Row:
-    """A record: its position, its bytes, and what the contract makes of them."""
+    """A record: its position, its bytes, and what the contract makes of them: values by column or a reason."""
 
     place: Place
     raw: bytes | None
-    decoded: Decoded
+    values: Mapping[str, Any]
+    reason: str | None
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class MasterRows:
 
     def __init__(self, contract: Contract) -> None:
         self._contract, self._decode = contract, contract.decoder().decode
+        self._columns = tuple(contract.types)
         self._times: dict[tuple[MasterFile, int], tuple[int, int]] = {}
 
     def read(
@@ -71,19 +72,20 @@ class MasterRows:
     ) -> Iterator[tuple[str, Place]]:
         """Valid records of a file before `end` whose event id is one of `ids`."""
         name, known = self._contract.event_id, pa.array(sorted(ids), pa.string())
-        place = list(self._contract.types).index(name)
         for group in _Groups(file, self._contract.fingerprint, {}, end):
             bounds = group.bounds(self._typed(name)) if group.is_current else None
             if bounds and not any(bounds[0] <= one <= bounds[1] for one in ids):
                 continue
             spend(group.rows)
             table = group.read(["offset", "contract", "reason", self._typed(name)])
-            matching = pc.and_(_typed(group, table), pc.is_in(_event(table, name), known))
-            for row in self._rows(
-                group, pc.and_(group.inside(table), pc.or_(matching, _stale(group, table)))
-            ):
-                if row.decoded.reason is None and row.decoded.values[place] in ids:
-                    yield str(row.decoded.values[place]), row.place
+            named, inside = _event(table, name), group.inside(table)
+            found = pc.and_(pc.and_(_typed(group, table), pc.is_in(named, known)), inside)
+            offsets = pc.filter(table.column("offset"), found).to_pylist()
+            for event_id, offset in zip(pc.filter(named, found).to_pylist(), offsets, strict=True):
+                yield event_id, (file.partition, offset)
+            for row in self._rows(group, pc.and_(_stale(group, table), inside)):
+                if row.reason is None and row.values[name] in ids:
+                    yield str(row.values[name]), row.place
 
     def _matching(self, group: "_Groups", table: pa.Table, wanted: Wanted) -> pa.ChunkedArray:
         times = pc.cast(
@@ -120,7 +122,9 @@ class MasterRows:
         for offset, raw in zip(
             table.column("offset").to_pylist(), table.column("value").to_pylist(), strict=True
         ):
-            yield Row((group.file.partition, offset), raw, self._decode(raw))
+            values, reason = self._decode(raw)
+            known = dict(zip(self._columns, values, strict=True))
+            yield Row((group.file.partition, offset), raw, known, reason)
 
     @staticmethod
     def _typed(name: str) -> str:

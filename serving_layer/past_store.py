@@ -107,7 +107,7 @@ class PastStore(SpeedStore):
         first = events.first(stand, {events.event_id(row) for row in rows}, search.until, self._between.cuts)
         counted = [row for row in rows if first[events.event_id(row)] == row.place]
         found: dict[str, list[Bucketed]] = {}
-        for (text, bucket), partial in sorted(of.fold(map(events.values, counted)).items()):
+        for (text, bucket), partial in sorted(of.fold(row.values for row in counted).items()):
             found.setdefault(text, []).append((bucket, partial))
         return SpeedReading(fields=len(counted)), found
 
