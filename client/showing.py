@@ -36,7 +36,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def shown(value: Value) -> str:
     """One value as a person reads it; bounds where they differ from the value."""
-    if value is None:
+    if value is None or value == ():
         return "-"
     if isinstance(value, Estimate):
         around = f" ({_number(value.lower)} to {_number(value.upper)})" if value.lower < value.upper else ""
