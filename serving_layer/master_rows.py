@@ -25,7 +25,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Row:
-    """A record: its position, its bytes, and what the contract makes of them: values by column or a reason."""
+    """A record: its position, its bytes, and what the contract makes of them: values by column, or reason."""
 
     place: Place
     raw: bytes | None
