@@ -109,17 +109,20 @@ class World:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(STEP, min_size=1, max_size=12), st.integers(0, 6))
-def test_each_listener_was_told_last_what_asking_gives_now(steps: list[Any], late: int) -> None:
+@given(st.lists(st.tuples(STEP, st.booleans()), min_size=1, max_size=12), st.integers(0, 6))
+def test_each_listener_was_told_last_what_asking_gives_now(steps: list[tuple[Any, bool]], late: int) -> None:
+    """After some of the steps the watcher looks, and after the last one."""
+
     async def run(world: World) -> None:
         ears, told = list[Ear](), dict[int, list[str]]()
         world.play([])
-        for number, step in enumerate(steps):
+        for number, (step, looked) in enumerate([*steps, ([], True)]):
             # some listen from the beginning, others come later
             for asked in ASKED[len(ears) : 2 if number < late else len(ASKED)]:
                 ears.append(Ear(await world.live.join(SOURCE, *asked, None)))
             world.play(step)
-            await world.live.round()
+            if looked:
+                await world.live.round()
             for place, ear in enumerate(ears):
                 told.setdefault(place, []).extend(await ear.hear())
         for place, texts in told.items():
