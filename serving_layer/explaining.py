@@ -4,8 +4,7 @@ An explanation is an answer from which nothing was merged away: rows and parts a
 """
 
 import asyncio
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -49,7 +48,6 @@ class Explainer:
     past: PastDesks
     fields: SpeedFields
     dedupe_window: int
-    clock: Callable[[], float]
 
     async def explain(self, question: Question, page: Listing) -> dict[str, Any]:
         """The answer as of now, and what it is made of. Raises `Problem` and `IndexBroken`."""
@@ -118,8 +116,7 @@ class Explainer:
         span = (question.first, question.last)
         missing: dict[str, Any] = {"not_archived": positions(below, until), "archived_from": None}
         if missing["not_archived"]:
-            due = max(stand.at + self.past.interval, self.clock())
-            missing["archived_from"] = iso(math.ceil(due))
+            missing["archived_from"] = iso(self.past.due(stand))
         try:
             async with self.past.turn:
                 found = await asyncio.to_thread(behind.list, question.view, question.key_text, span, page)

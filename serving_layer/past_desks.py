@@ -110,6 +110,11 @@ class PastDesks:
         """Where the moment lies. Raises `Problem` if it is unknown, gone or not archived yet."""
         return await asyncio.to_thread(self._moment, past)
 
+    def due(self, stand: Stand) -> int:
+        """When the next batch run archives what it finds, if they keep to their interval."""
+        runs = max(1, math.ceil((self.clock() - stand.at) / self.interval))
+        return math.ceil(stand.at + runs * self.interval)
+
     def desk(self, moment: Moment) -> Desk:
         """What answers questions about views made by `repeatable`."""
         store = PastStore(self.bound, self.events, moment.between, self.turn)
@@ -151,13 +156,13 @@ class PastDesks:
         if not behind:
             return
         partition, offset = next(iter(sorted(behind.items())))
-        due = max(stand.at + self.interval, self.clock())
+        due, held = self.due(stand), ",".join(f"{p}:{end}" for p, end in sorted(stand.end.items()))
         raise Problem(
             "not-archived",
             f"partition {partition} is in the master dataset up to offset {stand.end.get(partition, 0)}, and "
             f"{past.field} asks for all up to {offset}. Batch runs archive the log every {self.interval:g} "
             f"s: if the log holds it, ask again from {iso(due)} on",
-            field=past.field, value=past.text, allowed=f"positions up to {offsets_to(stand.end)}",
+            field=past.field, value=past.text, allowed=f"positions up to {held or 0}",
             available_from=iso(due), headers={"Retry-After": str(max(1, math.ceil(due - self.clock())))},
         )  # fmt: skip
 

@@ -87,7 +87,7 @@ def build(settings: Settings, logger: Logger | None = None) -> Services:
         changes[name] = RedisChanges(layout, pipe, semantics)
         pasts[name] = PastDesks(bound, semantics, folders, limits, settings.batch_interval, time.time)
         fields, window = RedisSpeedFields(layout, pipe, semantics), settings.dedupe_window
-        explainers[name] = Explainer(desks[name], pasts[name], fields, window, time.time)
+        explainers[name] = Explainer(desks[name], pasts[name], fields, window)
         watches.append(watch)
     return Services(
         application, desks, statuses, log, admin_key(settings), pipe=pipe, watches=tuple(watches),

@@ -392,7 +392,7 @@ def services(
     )
     return Services(
         APPLICATION, {name: desk}, {name: status}, log, KEY, clock=lambda: clock, pasts={name: past},
-        explainers={name: Explainer(desk, past, FakeFields(speed), settings.dedupe_window, lambda: clock)},
+        explainers={name: Explainer(desk, past, FakeFields(speed), settings.dedupe_window)},
     )  # fmt: skip
 
 

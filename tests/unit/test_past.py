@@ -217,6 +217,13 @@ def test_what_is_not_archived_yet_is_said_with_the_time_from_which_it_will_be(cl
     problem = answer.json()
     assert "partition 1 is in the master dataset up to offset 300" in problem["detail"]
     assert (problem["available_from"], answer.headers["Retry-After"]) == ("2026-11-22T18:10:59Z", "290")
+    assert problem["allowed"] == "positions up to 0:376,1:300"
+
+
+def test_an_archive_that_is_late_is_expected_at_the_next_run(master: Master) -> None:
+    with client_of(master, WRITTEN + 1000) as late:
+        problem = late.get("/v1/views/wiki", as_of_offsets="0:999").json()
+    assert problem["available_from"] == "2026-11-22T18:25:59Z"
 
 
 def test_a_position_far_behind_every_version_is_refused_with_the_limit(master: Master) -> None:
