@@ -58,6 +58,9 @@ class Retained:
     def _manifests(self) -> dict[int, Manifest]:
         """Retained versions that were made by the definitions of this process."""
         found = {number: self._manifest(number) for number in self._versions.retained()}
+        with self._turn:
+            for gone in self._open.keys() - found.keys():
+                del self._open[gone]  # its files take room as long as they are open
         return {n: m for n, m in found.items() if m is not None and m.semantics == self._semantics}
 
     def _manifest(self, number: int) -> Manifest | None:

@@ -220,6 +220,14 @@ def test_what_is_not_archived_yet_is_said_with_the_time_from_which_it_will_be(cl
     assert problem["allowed"] == "positions up to 0:376,1:300"
 
 
+def test_beyond_the_newest_cut_an_answer_is_not_settled_until_the_next_one(tmp_path: Path) -> None:
+    master, where = filled(tmp_path), {"as_of_offsets": "0:376,1:300"}
+    with client_of(master) as client:
+        assert not told(client, "wiki", {}, **where)["past"]["settled"]
+        master.cut()
+        assert told(client, "wiki", {}, **where)["past"]["settled"]
+
+
 def test_an_archive_that_is_late_is_expected_at_the_next_run(master: Master) -> None:
     with client_of(master, WRITTEN + 1000) as late:
         problem = late.get("/v1/views/wiki", as_of_offsets="0:999").json()
