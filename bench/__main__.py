@@ -6,7 +6,7 @@ Each benchmark is a module with a `main`, runs on ports and in a folder of its o
 import subprocess
 import sys
 
-NAMES = ("freshness", "speed", "recompute", "serving", "recovery")
+NAMES = ("freshness", "speed", "recompute", "serving", "recovery", "year", "keys", "live")
 
 
 def main(names: list[str]) -> int:

@@ -34,12 +34,27 @@ class Load:
         self.late = max(self.late, other.late)
 
 
-def drive(host: str, port: int, path: Callable[[int], str], rate: float, duration: float) -> Load:
-    """`rate` GET requests a second for `duration` seconds; `path` gives each by its number."""
-    return asyncio.run(_drive(host, port, path, rate, duration))
+def drive(
+    host: str,
+    port: int,
+    path: Callable[[int], str],
+    rate: float,
+    duration: float,
+    body: Callable[[int], bytes] | None = None,
+) -> Load:
+    """`rate` requests a second for `duration` seconds, GET or POST of a `body`, each made of its number."""
+    return asyncio.run(_drive(host, port, lambda number: _written(path, body, number), rate, duration))
 
 
-async def _drive(host: str, port: int, path: Callable[[int], str], rate: float, duration: float) -> Load:
+def _written(path: Callable[[int], str], body: Callable[[int], bytes] | None, number: int) -> bytes:
+    if body is None:
+        return f"GET {path(number)} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
+    sent = body(number)
+    head = f"POST {path(number)} HTTP/1.1\r\nHost: bench\r\nContent-Length: {len(sent)}\r\n\r\n"
+    return head.encode() + sent
+
+
+async def _drive(host: str, port: int, written: Callable[[int], bytes], rate: float, duration: float) -> Load:
     load, idle = Load(), asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]()
     for _ in range(CONNECTIONS):
         idle.put_nowait(await asyncio.open_connection(host, port, limit=1 << 24))
@@ -48,7 +63,7 @@ async def _drive(host: str, port: int, path: Callable[[int], str], rate: float, 
         due = began + number / rate
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         load.late = max(load.late, time.perf_counter() - due)
-        tasks.append(asyncio.create_task(_request(idle, path(number), due, load)))
+        tasks.append(asyncio.create_task(_request(idle, written(number), due, load)))
     await asyncio.gather(*tasks)
     while not idle.empty():
         idle.get_nowait()[1].close()
@@ -57,12 +72,12 @@ async def _drive(host: str, port: int, path: Callable[[int], str], rate: float, 
 
 async def _request(
     idle: "asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]",
-    path: str,
+    written: bytes,
     due: float,
     load: Load,
 ) -> None:
     reader, writer = await idle.get()
-    writer.write(f"GET {path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode())
+    writer.write(written)
     head = await reader.readuntil(_HEAD_END)
     length = next(
         int(line.partition(b":")[2])

@@ -10,7 +10,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
@@ -58,20 +58,24 @@ def _measure(folder: Path, published: int, rate: float, seconds: float) -> None:
     bound = Application.load(settings.application, settings.contracts_dir).source()
     with running([sys.executable, "-m", "local.redis"], folder / "redis.log", settings.environment()):
         wait.for_redis(settings)
-        _fill(settings, bound, published)
+        fill(settings, bound, published)
         with running([sys.executable, "-m", "serving_layer"], folder / "api.log", settings.environment()):
             wait.for_http(f"{settings.api_url}/healthz")
             for view in VIEWS:
-                _load(settings, bound.view(view), published, rate, seconds)
-            row("  memory of the API process", f"{_usage(settings)[0]:.0f}", "MB")
+                title = f"{view}, 7 days, {DAYS - published} of them unpublished"
+                load(settings, bound.view(view), title, DAYS, rate, seconds)
+            row("  memory of the API process", f"{usage(settings)[0]:.0f}", "MB")
 
 
-def _load(settings: Settings, view: CompiledView, published: int, rate: float, seconds: float) -> None:
-    span = f"from={BEGIN * 1000}&to={(BEGIN + DAYS * DAY) * 1000}"
+def load(
+    settings: Settings, view: CompiledView, title: str, days: int, rate: float, seconds: float, more: str = ""
+) -> None:
+    """Questions about one key each over so many days, and a line for what came of it."""
+    span = f"from={BEGIN * 1000}&to={(BEGIN + days * DAY) * 1000}{more}"
     chance = random.Random(7)
 
     def path(_: int) -> str:
-        channel, page = _place(chance)
+        channel, page = place(chance)
         key = "&".join(f"{name}={quote({'channel': channel, 'page': page}[name])}" for name in view.key)
         return f"/v1/views/{view.name}?{span}&{key}".rstrip("&")
 
@@ -79,11 +83,10 @@ def _load(settings: Settings, view: CompiledView, published: int, rate: float, s
     drive(
         "127.0.0.1", settings.api_port, path, rate / 2, 5
     )  # what a process keeps is a matter of what was asked
-    before = _usage(settings)[1]
+    before = usage(settings)[1]
     found = drive("127.0.0.1", settings.api_port, path, rate, seconds)
-    used = (_usage(settings)[1] - before) / (rate * seconds) * 1000
-    title = f"{view.name}, 7 days, {DAYS - published} of them unpublished, {rate:.0f}/s"
-    row(title, percentiles(found.seconds, 1000), "ms")
+    used = (usage(settings)[1] - before) / (rate * seconds) * 1000
+    row(f"{title}, {rate:.0f}/s", percentiles(found.seconds, 1000), "ms")
     row("  first read", f"{read['tiles']} tiles, {read['fields']} fields")
     row(
         "  CPU a request; failed; generator late by at most",
@@ -91,37 +94,44 @@ def _load(settings: Settings, view: CompiledView, published: int, rate: float, s
     )
 
 
-def _place(chance: random.Random) -> tuple[str, str]:
+def place(chance: random.Random) -> tuple[str, str]:
     """A channel and a page: few are edited often, most rarely."""
     number = min(int(chance.paretovariate(0.5)) - 1, PAGES - 1)
     return f"#c{number % CHANNELS}.wikipedia", f"Page {number}"
 
 
-def _fill(settings: Settings, bound: BoundSource, published: int) -> None:
+def fill(settings: Settings, bound: BoundSource, published: int) -> None:
     """All published days are segment 0; of the others each half minute is a segment."""
     views = [bound.view(name) for name in VIEWS]
-    days = {view.name: _day(view) for view in views}
+    days = {view.name: day_of(view) for view in views}
     semantics, name = bound.semantics(settings.dedupe_window), bound.source.name
-    folders = Folders(settings.data_dir, name)
     publish(
-        folders, manifest_of(name, semantics, 1),
+        Folders(settings.data_dir, name), manifest_of(name, semantics, 1),
         [(view, _published(view, days[view.name], published)) for view in views],
     )  # fmt: skip
-    now, last = time.time() + 3600, 1 + (DAYS - published) * DAY // SEGMENT
-    cuts = folders.cuts()
+    fields = [(view, live(days[view.name], published, DAYS)) for view in views]
+    write_speed(settings, bound, fields, DAYS - published)
+
+
+def write_speed(
+    settings: Settings, bound: BoundSource, fields: Sequence[tuple[CompiledView, Day]], unpublished: int
+) -> None:
+    """A speed state that holds the segments of so many days, and a cut after each of them."""
+    name, semantics = bound.source.name, bound.semantics(settings.dedupe_window)
+    now, last = time.time() + 3600, 1 + unpublished * DAY // SEGMENT
+    cuts = Folders(settings.data_dir, name).cuts()
     for number in range(last):
         cuts.make({0: number}, "bench")
     generation = Generation("bench", name, 0, {}, semantics, settings.shards, "cluster", "topic")
-    fields = [(view, _live(days[view.name], published)) for view in views]
     progress, layout = Progress(1, {0: last}, last, 1), Layout(settings.namespace, name)
     _write(settings, speed_commands(layout, generation, progress, Lease(1, now, now), fields))
 
 
-def _day(view: CompiledView) -> Day:
-    """The partials of a day, which all seven days repeat."""
+def day_of(view: CompiledView) -> Day:
+    """The partials of a day, which all days repeat."""
     chance, groups = random.Random(1), dict[tuple[str, int, int], list[Partial]]()
     for _ in range(EDITS):
-        at, (channel, page) = int(chance.random() * DAY), _place(chance)
+        at, (channel, page) = int(chance.random() * DAY), place(chance)
         values = {"channel": channel, "page": page, "user": f"user {int(chance.paretovariate(0.6))}"}
         key = key_text([values[part] for part in view.key])
         numbers = {
@@ -134,9 +144,9 @@ def _day(view: CompiledView) -> Day:
             name: _input(str(measure.expression), {**values, **numbers})
             for name, measure in view.measures.items()
         }
-        place = (key, at // SEGMENT, at - at % view.width)
-        groups.setdefault(place, []).append(view.lift(inputs))
-    return {place: view.merge_all(found) for place, found in groups.items()}
+        where = (key, at // SEGMENT, at - at % view.width)
+        groups.setdefault(where, []).append(view.lift(inputs))
+    return {where: view.merge_all(found) for where, found in groups.items()}
 
 
 def _input(expression: str, values: Mapping[str, object]) -> object:
@@ -152,7 +162,7 @@ def _published(view: CompiledView, day: Day, published: int) -> Mapping[tuple[st
     groups: dict[tuple[str, int], list[Partial]] = {}
     for (key, _, at), partial in day.items():
         groups.setdefault((key, at), []).append(partial)
-    merged = {place: view.merge_all(found) for place, found in groups.items()}
+    merged = {where: view.merge_all(found) for where, found in groups.items()}
     return {
         (key, BEGIN + number * DAY + at): partial
         for number in range(published)
@@ -160,10 +170,11 @@ def _published(view: CompiledView, day: Day, published: int) -> Mapping[tuple[st
     }
 
 
-def _live(day: Day, published: int) -> Day:
+def live(day: Day, published: int, days: int) -> Day:
+    """Of so many days those that are not published: each half minute is a segment."""
     return {
         (key, 1 + (number - published) * DAY // SEGMENT + segment, BEGIN + number * DAY + at): partial
-        for number in range(published, DAYS)
+        for number in range(published, days)
         for (key, segment, at), partial in day.items()
     }
 
@@ -179,7 +190,7 @@ def _write(settings: Settings, commands: Iterable[Command]) -> None:
         row("  Redis holds", f"{client.info('memory')['used_memory'] / 2**20:.0f}", "MB")
 
 
-def _usage(settings: Settings) -> tuple[float, float]:
+def usage(settings: Settings) -> tuple[float, float]:
     """Megabytes and CPU seconds of the API's process: the largest of those that run for our port."""
     mark, found = f"LAMBDA_API_PORT={settings.api_port}".encode(), [(0.0, 0.0)]
     for path in Path("/proc").glob("[0-9]*"):

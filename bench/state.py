@@ -19,7 +19,17 @@ from core.manifest import Manifest, Pointer
 from core.measures import Partial
 from core.views import CompiledView
 
-__all__ = ["Buckets", "Fields", "manifest_of", "publish", "speed_commands", "tiles", "write_index"]
+__all__ = [
+    "Buckets",
+    "Fields",
+    "manifest_of",
+    "publish",
+    "publish_index",
+    "speed_commands",
+    "tiles",
+    "write_index",
+    "write_view",
+]
 
 Buckets = Mapping[tuple[str, int], Partial]  # (key's text, bucket) -> partial
 Fields = Mapping[tuple[str, int, int], Partial]  # (key's text, segment, bucket) -> partial
@@ -42,16 +52,23 @@ def write_index(
     folder: Path, views: Iterable[tuple[CompiledView, Buckets]], partitions: int = 2
 ) -> dict[str, str]:
     """LMDB files as the batch layer makes them; the checksum of each by its path below `folder`."""
-    found = {}
+    found = dict[str, str]()
     for view, buckets in views:
-        parts: list[dict[bytes, bytes]] = [{} for _ in range(partitions)]
-        for key, width, bucket, partial in tiles(view, buckets):
-            entry = frame(key, view.codec.pack(partial))
-            parts[index_partition(key, partitions)][index_key(key, width, bucket)] = entry
-        for number, entries in enumerate(parts):
-            name = f"{view.name}/{number}.mdb"
-            found[name] = _write(folder / name, entries)
+        made, pack = tiles(view, buckets), view.codec.pack
+        packed = ((key, width, bucket, pack(partial)) for key, width, bucket, partial in made)
+        found |= write_view(folder, view.name, packed, partitions)
     return found
+
+
+def write_view(
+    folder: Path, view: str, packed: Iterable[tuple[str, int, int, bytes]], partitions: int = 2
+) -> dict[str, str]:
+    """The files of one view, of key, width, start and packed partial of its tiles; as `write_index`."""
+    parts: list[dict[bytes, bytes]] = [{} for _ in range(partitions)]
+    for key, width, bucket, value in packed:
+        parts[index_partition(key, partitions)][index_key(key, width, bucket)] = frame(key, value)
+    names = [f"{view}/{number}.mdb" for number in range(partitions)]
+    return {name: _write(folder / name, entries) for name, entries in zip(names, parts, strict=True)}
 
 
 def _write(path: Path, entries: Mapping[bytes, bytes]) -> str:
@@ -76,7 +93,13 @@ def publish(
     folders: Folders, manifest: Manifest, views: Iterable[tuple[CompiledView, Buckets]], kind: str = "publish"
 ) -> Pointer:
     """Write index, manifest and pointer of one version."""
-    index = write_index(folders.index(manifest.version), views)
+    return publish_index(folders, manifest, write_index(folders.index(manifest.version), views), kind)
+
+
+def publish_index(
+    folders: Folders, manifest: Manifest, index: dict[str, str], kind: str = "publish"
+) -> Pointer:
+    """Write manifest and pointer of a version whose index files are there; `index` are their checksums."""
     manifest, publications = replace(manifest, index=index), folders.publications()
     publications.manifests.append(manifest.version, manifest.entry())
     return publications.publish(manifest, publications.current(), kind, manifest.created_at)

@@ -100,6 +100,12 @@ class Settings(BaseSettings):
     api_host: str = Field("127.0.0.1", min_length=1, description="Address the API listens on.")
     api_port: int = Field(8000, ge=1, le=65535, description="Port of the API.")
     api_workers: int = Field(2, ge=1, le=64, description="Worker processes of the API.")
+    live_listeners: int = Field(
+        4000, ge=1, le=100_000, description="Listeners of live answers in one process of the API, at most."
+    )
+    live_heartbeat: float = Field(
+        15, ge=0.1, le=3600, description="Seconds between signs of life to a listener of live answers."
+    )
     admin_key_file: Path | None = Field(
         None,
         description="Key for whatever changes something. Unset: {data_dir}/secrets/admin.key, made once.",
@@ -140,6 +146,19 @@ class Settings(BaseSettings):
         5, ge=2, le=1000, description="Published versions kept on disk for a roll-back."
     )
     index_partitions: int = Field(2, ge=1, le=256, description="LMDB files of one view.")
+    ranked_keys: int = Field(
+        100_000, ge=1, le=10_000_000, description="Keys that one ranking (`/top`) reads at most."
+    )
+    as_of_records: int = Field(
+        200_000,
+        ge=1,
+        description="Records of the master dataset that a question about the past reads at most.",
+    )
+    as_of_copies: int = Field(
+        20_000_000,
+        ge=1,
+        description="Records that it looks through for events and for copies of them, at most.",
+    )
 
     spark_master: str = Field(
         "local[2]",

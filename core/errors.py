@@ -9,6 +9,7 @@ LambdaError
 │   └── ContractRefused      a contract asks for what cannot be honoured (core.columns)
 ├── DefinitionError          a source, a view or a measure is wrong
 │   ├── ExpressionError      an SQL expression is refused
+│   ├── NotEvaluable         an expression that Spark computes and plain Python does not
 │   ├── DuplicateView        two views carry one name
 │   └── UnknownName          a name that nothing carries; knows the nearest
 ├── EntryTaken               an append-only log already holds that entry
@@ -49,6 +50,14 @@ class DefinitionError(LambdaError):
 
 class ExpressionError(DefinitionError):
     """An SQL expression is refused."""
+
+
+class NotEvaluable(DefinitionError):
+    """An expression that Spark computes and plain Python does not, to the last digit. Keeps it and why."""
+
+    def __init__(self, expression: str, why: str) -> None:
+        super().__init__(f"expression {expression!r} cannot be evaluated outside Spark: {why}")
+        self.expression, self.why = expression, why
 
 
 class DuplicateView(DefinitionError):

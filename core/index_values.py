@@ -5,7 +5,9 @@ import struct
 
 from core.keys import INDEX_TEXT_LIMIT
 
-__all__ = ["FRAME_BYTES", "LONGEST_FRAME", "UNFRAMED", "frame", "key_frame", "unframe"]
+__all__ = [
+    "FRAME_BYTES", "LONGEST_FRAME", "UNFRAMED", "frame", "framed_key", "is_framed", "key_frame", "unframe",
+]  # fmt: skip
 
 _LENGTH = struct.Struct("<H")
 FRAME_BYTES = _LENGTH.size
@@ -40,3 +42,16 @@ def unframe(value: bytes | memoryview, key: str) -> int | None:
         return FRAME_BYTES
     expected = key_frame(key)
     return len(expected) if bytes(value[: len(expected)]) == expected else None
+
+
+def is_framed(value: bytes | memoryview) -> bool:
+    """Whether the value is of a key that the index shortens."""
+    return bytes(value[:FRAME_BYTES]) != UNFRAMED
+
+
+def framed_key(value: bytes | memoryview) -> bytes | None:
+    """The text of the shortened key that a value belongs to; None if only a digest of it is kept."""
+    raw = bytes(value[:FRAME_BYTES])
+    if raw == _DIGESTED:
+        return None
+    return bytes(value[FRAME_BYTES : FRAME_BYTES + _LENGTH.unpack(raw)[0]])

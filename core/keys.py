@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from zlib import crc32
 
 INDEX_TEXT_LIMIT = 400  # LMDB takes keys of 511 bytes at most; tile and bucket follow the text
-_PREFIX = INDEX_TEXT_LIMIT - 16
+INDEX_PREFIX = INDEX_TEXT_LIMIT - 16  # bytes of a long key that are in order in the index; a digest follows
 _BUCKET_SHIFT = 1 << 62  # makes buckets before 1970 sort first as unsigned bytes
 _TAIL = struct.Struct(">IQ")
 
@@ -65,13 +65,13 @@ def index_text(key: str) -> bytes:
     raw = key.encode()
     if len(raw) <= INDEX_TEXT_LIMIT:
         return raw
-    return raw[:_PREFIX] + hashlib.md5(raw, usedforsecurity=False).digest()
+    return raw[:INDEX_PREFIX] + hashlib.md5(raw, usedforsecurity=False).digest()
 
 
 def index_text_sql(key: str) -> str:
     """`index_text` as Spark SQL, of type binary."""
     raw = f"encode({key}, 'utf-8')"
-    short = f"concat(substring({raw}, 1, {_PREFIX}), unhex(md5({raw})))"
+    short = f"concat(substring({raw}, 1, {INDEX_PREFIX}), unhex(md5({raw})))"
     return f"if(octet_length({key}) <= {INDEX_TEXT_LIMIT}, {raw}, {short})"
 
 
@@ -90,6 +90,11 @@ def index_bucket(key: bytes) -> int:
     """The bucket an index key ends with."""
     bucket: int = _TAIL.unpack_from(key, len(key) - _TAIL.size)[1]
     return bucket - _BUCKET_SHIFT
+
+
+def index_name(key: bytes) -> bytes:
+    """What an index key begins with: the `index_text` of its key."""
+    return key[: -_TAIL.size]
 
 
 def index_partition(key: str, partitions: int) -> int:

@@ -86,6 +86,10 @@ class Measure(ABC):
     def lift(self, value: Any) -> Partial:
         """The partial of one value, in plain Python: what oracles and the model fold."""
 
+    def lift_all(self, values: Sequence[Any]) -> Partial:
+        """The partial of many values; a measure for which one pass is cheaper overrides it."""
+        return self.merge_all([self.lift(value) for value in values])
+
     @abstractmethod
     def merge(self, left: Partial, right: Partial) -> Partial: ...
 

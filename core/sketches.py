@@ -44,7 +44,11 @@ class _Sketch(Measure):
         return (self._union(blobs) if len(blobs) > 1 else blobs[0] if blobs else b"",)
 
     def lift(self, value: Any) -> Partial:
-        return self.zero if value is None else (self._of_one(value),)
+        return self.lift_all((value,))
+
+    def lift_all(self, values: Sequence[Any]) -> Partial:
+        known = [value for value in values if value is not None]
+        return (self._of(known),) if known else self.zero
 
     def same(self, expected: Partial, found: Partial) -> bool:
         # Spark makes NULL or a sketch of nothing where no event has a value, and Python makes no sketch
@@ -61,7 +65,8 @@ class _Sketch(Measure):
     def _union(self, blobs: Sequence[bytes]) -> bytes: ...
 
     @abstractmethod
-    def _of_one(self, value: Any) -> bytes: ...
+    def _of(self, values: Sequence[Any]) -> bytes:
+        """A sketch of at least one value, none of them NULL."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +89,10 @@ class Uniques(_Sketch):
     def merge_sql(self, *columns: str) -> tuple[str, ...]:
         return (f"hll_union_agg({columns[0]})",)
 
-    def _of_one(self, value: Any) -> bytes:
+    def _of(self, values: Sequence[Any]) -> bytes:
         sketch = hll_sketch(self.lg_k, tgt_hll_type.HLL_8)
-        sketch.update(_text(value))
+        for value in values:
+            sketch.update(_text(value))
         return bytes(sketch.serialize_compact())
 
     def _union(self, blobs: Sequence[bytes]) -> bytes:
@@ -143,12 +149,13 @@ class Quantiles(_Sketch):
     def merge_sql(self, *columns: str) -> tuple[str, ...]:
         return (f"kll_merge_agg_double({columns[0]}, {self.k})",)
 
-    def lift(self, value: Any) -> Partial:
-        return super().lift(value if value is not None and isfinite(value) else None)
+    def lift_all(self, values: Sequence[Any]) -> Partial:
+        return super().lift_all([value for value in values if value is not None and isfinite(value)])
 
-    def _of_one(self, value: Any) -> bytes:
+    def _of(self, values: Sequence[Any]) -> bytes:
         sketch = kll_doubles_sketch(self.k)
-        sketch.update(float(value))
+        for value in values:
+            sketch.update(float(value))
         return bytes(sketch.serialize())
 
     def _union(self, blobs: Sequence[bytes]) -> bytes:
@@ -215,9 +222,10 @@ class Top(_Sketch):
         )
         return (f"approx_top_k_combine({state}, {self.capacity}).sketch",)
 
-    def _of_one(self, value: Any) -> bytes:
+    def _of(self, values: Sequence[Any]) -> bytes:
         sketch = frequent_strings_sketch(self.lg_size)
-        sketch.update(value)
+        for value in values:
+            sketch.update(value)
         return bytes(sketch.serialize())
 
     def _union(self, blobs: Sequence[bytes]) -> bytes:

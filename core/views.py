@@ -13,6 +13,9 @@ from core.packing import Codec, fold
 
 _KEY_TYPES = ("string", "long", "boolean")
 _RESERVED = ("from", "to", "every", "tile", "bucket", "key")
+_PARAMETERS = (  # of questions: no part of a key is named like one
+    "last", "zone", "by", "n", "order", "limit", "cursor", "version", "as_of_cut", "as_of_offsets",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,10 @@ class View:
 
     def _compile(self, columns: dict[str, str]) -> "CompiledView":
         _check_name("view", self.name)
-        for name in (*self._key, *self.measures):
-            _check_name("key part or measure", name)
+        for name in self._key:
+            _check_name("key part", name, (*_RESERVED, *_PARAMETERS))
+        for name in self.measures:
+            _check_name("measure", name)
         names = [name.lower() for name in (*self._key, *self.measures)]
         if not self.measures or len(set(names)) < len(names):
             # SQL knows no case
@@ -193,10 +198,10 @@ def _plain(value: Any) -> str | None:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _check_name(kind: str, name: str) -> None:
-    if not name.isidentifier() or name.startswith("_") or "__" in name or name in _RESERVED:
+def _check_name(kind: str, name: str, reserved: tuple[str, ...] = _RESERVED) -> None:
+    if not name.isidentifier() or name.startswith("_") or "__" in name or name in reserved:
         raise DefinitionError(
-            f"{kind} {name!r}: a name has letters, digits and single underscores, and is none of {_RESERVED}"
+            f"{kind} {name!r}: a name has letters, digits and single underscores, and is none of {reserved}"
         )
 
 

@@ -15,6 +15,7 @@ from conf.settings import Settings, SettingsError, get_settings, variable
 from core.application import Application
 from core.errors import LambdaError
 from core.logs import get_logger
+from serving_layer.file_limit import raise_file_limit
 
 APP = "serving_layer.app:from_environment"
 BACKLOG = 2048
@@ -33,6 +34,7 @@ def main() -> int:
     except (LambdaError, SettingsError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
+    raise_file_limit()
     folder = _metrics_folder(settings)
     try:
         _serve(settings, listener)

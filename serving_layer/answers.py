@@ -1,23 +1,28 @@
 """Answers: the batch part, of segments before the boundary, and the speed part, of the others, merged."""
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
-from core.buckets import Run, ceil, floor, split, steps
+from core.buckets import Run, split
 from core.cuts import offsets_to
 from core.handoff import doubts
 from core.manifest import Manifest
 from core.measures import Partial
-from serving_layer.moments import text_of
+from core.periods import UNITS, Periods
+from serving_layer.moments import EARLIEST, LATEST, text_of
 from serving_layer.ports import Bucketed, Snapshot, SpeedReading
 from serving_layer.presenting import Presenter, Shown
-from serving_layer.questions import Question, check_rows
+from serving_layer.problems import Problem
+from serving_layer.questions import Question
 from serving_layer.rendering import iso
+from serving_layer.spans import MAX_ROWS, edges_within
 
-__all__ = ["Evidence", "compose", "runs_of"]
+__all__ = ["Evidence", "compose", "document", "grouped", "rows_of", "runs_of", "runs_within", "standing"]
 
-Grouped = dict[int | None, list[Partial]]
+_MOST_TILES = 100_000  # of a series in a zone: while they are read, no other request is
 
 
 @dataclass(frozen=True)
@@ -52,9 +57,36 @@ class Evidence:
 
 
 def runs_of(question: Question) -> list[Run]:
-    """The fewest tiles that make up the question's range, none of them across two rows."""
-    widths = [width for width in question.view.tiles if not question.every or width <= question.every]
-    return split(question.first, question.last, tuple(widths))
+    """The fewest tiles that make up the question's range, none of them across two rows.
+
+    Where a series in a zone other than UTC is open, nobody knows its rows yet, and these are finest buckets:
+    see `runs_within`.
+    """
+    every, tiles = question.every, question.view.tiles
+    if every is None or every.zone == "UTC":
+        widths = tuple(width for width in tiles if every is None or width <= UNITS[every.unit])
+        return split(question.first, question.last, widths)
+    if question.edges is None:
+        return split(question.first, question.last, tiles[:1])
+    return _affordable(every.runs(question.edges, tiles), every)
+
+
+def runs_within(question: Question, found: Sequence[Bucketed]) -> list[Run]:
+    """`runs_of` an open series of which `found`, of any width, is all there is."""
+    if question.every is None or not found:
+        return []
+    coarsest, buckets = question.view.tiles[-1], [bucket for bucket, _ in found]
+    first, last = max(question.first, min(buckets)), min(question.last, max(buckets) + coarsest)
+    edges = _edges(question, question.every, (first, last - 1), MAX_ROWS + coarsest // question.view.width)
+    return _affordable(question.every.runs(edges, question.view.tiles), question.every)
+
+
+def _affordable(runs: list[Run], every: Periods) -> list[Run]:
+    tiles = sum(run.count for run in runs)
+    if tiles > _MOST_TILES:
+        detail = f"the series is made of {tiles} tiles: shorten the range, take wider steps or leave zone out"
+        raise Problem.of_field("too-many-rows", "every", every.unit, f"at most {_MOST_TILES} tiles", detail)
+    return runs
 
 
 def compose(question: Question, evidence: Evidence, shown: Shown | None = None) -> dict[str, Any]:
@@ -62,21 +94,35 @@ def compose(question: Question, evidence: Evidence, shown: Shown | None = None) 
 
     Raises `Problem` if an open range turns out to have too many rows.
     """
-    speed, manifest = evidence.speed, evidence.snapshot.manifest
-    reasons = evidence.reasons
+    speed = evidence.speed
+    rows = rows_of(question, evidence.batch, speed.buckets if speed else None, shown)
+    return document(question, evidence, rows)
+
+
+def document(question: Question, evidence: Evidence, rows: Any) -> dict[str, Any]:
+    """An answer around its rows."""
     return {
         "view": question.view.name,
         "key": dict(question.key),
-        "from": _text(question.start),
-        "to": _text(question.end),
+        "from": _text(question.start, question.zone),
+        "to": _text(question.end, question.zone),
         "every": question.every_name,
-        "rows": _rows(question, evidence.batch, speed.buckets if speed else None, shown),
+        "zone": question.zone,
+        "rows": rows,
+        **standing(evidence),
+        "read": {"tiles": evidence.tiles, "fields": evidence.speed.fields if evidence.speed else 0},
+    }
+
+
+def standing(evidence: Evidence) -> dict[str, Any]:
+    """What an answer was read from, and what it vouches for."""
+    speed, manifest, reasons = evidence.speed, evidence.snapshot.manifest, evidence.reasons
+    return {
         "manifest": manifest and _manifest(manifest),
         "generation": speed.generation.id if speed and speed.generation else None,
         "as_of": iso(evidence.as_of),
         "complete": not reasons,
         "reasons": reasons,
-        "read": {"tiles": evidence.tiles, "fields": speed.fields if speed else 0},
     }
 
 
@@ -92,49 +138,49 @@ def _manifest(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _rows(
+def rows_of(
     question: Question,
     batch: Sequence[Bucketed] | None,
     speed: Sequence[Bucketed] | None,
     shown: Shown | None,
 ) -> list[dict[str, Any]]:
+    """A row for each step of the question, or one; None is a layer that has nothing to say."""
     every = question.every
     # rows of a series are many and seldom asked for again as they were
-    presenter = Presenter(question.view, shown if every is None else None)
-    left, right = _grouped(batch, every), _grouped(speed, every)
+    presenter = Presenter(question.view, shown if every is None else None, question.zone)
     if every is None:
-        return [presenter.row((question.start, question.end), _of(left, None), _of(right, None))]
-    rows = []
-    for start, end in _steps(question, every, [*(left or ()), *(right or ())]):
-        step = floor(start, every)
-        rows.append(presenter.row((start, end), _of(left, step), _of(right, step)))
-    return rows
+        left, right = _partials(batch), _partials(speed)
+        return [presenter.row((question.start, question.end), left, right)]
+    edges = _edges(question, every, [bucket for found in (batch, speed) for bucket, _ in found or ()])
+    groups = [None if found is None else grouped(found, edges) for found in (batch, speed)]
+    return [
+        presenter.row(span, *(None if group is None else group.get(row, []) for group in groups))
+        for row, span in enumerate(pairwise(edges))
+    ]
 
 
-def _grouped(found: Sequence[Bucketed] | None, every: int | None) -> Grouped | None:
-    """Partials by the row they belong to; None for a layer that has nothing to say."""
-    if found is None:
-        return None
-    groups: Grouped = {}
+def _partials(found: Sequence[Bucketed] | None) -> list[Partial] | None:
+    return None if found is None else [partial for _, partial in found]
+
+
+def grouped(found: Sequence[Bucketed], edges: Sequence[int]) -> dict[int, list[Partial]]:
+    """Partials by the number of the row they belong to."""
+    groups: dict[int, list[Partial]] = {}
     for bucket, partial in found:
-        groups.setdefault(floor(bucket, every) if every else None, []).append(partial)
+        groups.setdefault(bisect_right(edges, bucket) - 1, []).append(partial)
     return groups
 
 
-def _of(groups: Grouped | None, step: int | None) -> list[Partial] | None:
-    return None if groups is None else groups.get(step, [])
+def _edges(question: Question, every: Periods, seen: Sequence[int], most: int = MAX_ROWS) -> tuple[int, ...]:
+    """Where rows begin and end; where the range is open, from the first or to the last period seen."""
+    if question.edges is not None:
+        return question.edges
+    if not seen:
+        return ()
+    start = max(EARLIEST, every.start(min(seen))) if question.start is None else question.start
+    end = min(LATEST, every.end(max(seen))) if question.end is None else question.end
+    return edges_within(every, question.view, start, end, most)
 
 
-def _steps(question: Question, every: int, seen: Sequence[int | None]) -> list[tuple[int, int]]:
-    """The rows' ranges: every step; where the range is open, from the first or to the last one seen."""
-    known = [step for step in seen if step is not None]
-    if not known and (question.start is None or question.end is None):
-        return []
-    start = min(known) if question.start is None else question.start
-    end = max(known) + every if question.end is None else question.end
-    check_rows(floor(start, every), ceil(end, every), every)
-    return list(steps(start, end, every))
-
-
-def _text(moment: int | None) -> str | None:
-    return None if moment is None else text_of(moment)
+def _text(moment: int | None, zone: str) -> str | None:
+    return None if moment is None else text_of(moment, zone)

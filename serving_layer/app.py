@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -16,13 +17,25 @@ from starlette.responses import Response
 
 from conf.settings import Settings, get_settings
 from core.logs import get_logger
-from serving_layer import events, handoffs, health, pages, versions, views
+from serving_layer import (
+    events,
+    explain_route,
+    handoffs,
+    health,
+    keys_route,
+    live_route,
+    pages,
+    versions,
+    views,
+)
 from serving_layer.heads import Heads, with_head
+from serving_layer.live import Live, Watched
 from serving_layer.metrics import Measured
 from serving_layer.openapi import describe
 from serving_layer.ports import IndexBroken
 from serving_layer.problems import Problem, problem_response
 from serving_layer.services import Services, build
+from serving_layer.stopping import before_stop
 
 __all__ = ["create_app", "from_environment"]
 
@@ -35,7 +48,8 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         description="Views defined once, recomputed by Spark, kept fresh in Redis, merged exactly here.",
     )  # fmt: skip
     app.state.services, app.state.settings = services, settings
-    routers = (views, handoffs, health, versions, events, pages)
+    app.state.live = _live(services, settings)
+    routers = (views, keys_route, explain_route, live_route, handoffs, health, versions, events, pages)
     for router in (each.router for each in routers):
         app.include_router(router)
     app.add_exception_handler(Problem, _problem)
@@ -54,7 +68,17 @@ def from_environment() -> FastAPI:
     settings = get_settings()
     if multiprocessing.parent_process() is not None:
         threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
-    return create_app(settings, build(settings))
+    app = create_app(settings, build(settings))
+    before_stop(app.state.live.end)
+    return app
+
+
+def _live(services: Services, settings: Settings) -> Live:
+    watched = {
+        name: Watched(services.desks[name].versions, changes) for name, changes in services.changes.items()
+    }
+    ask, concern = partial(views.answer, services), partial(views.concern, services)
+    return Live(ask, concern, watched, settings.live_listeners, settings.live_heartbeat)
 
 
 def _follow_parent() -> None:
@@ -68,7 +92,9 @@ def _follow_parent() -> None:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     await app.state.services.start()
+    app.state.live.start()
     yield
+    await app.state.live.stop()
     await app.state.services.stop()
 
 

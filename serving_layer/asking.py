@@ -1,14 +1,16 @@
 """A question answered: one publish for the whole request, and a speed state that holds what it needs."""
 
-from collections.abc import Hashable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from core.application import BoundSource
-from core.buckets import Run
+from core.buckets import Run, split
 from core.measures import Partial
-from serving_layer.answers import Evidence, runs_of
+from serving_layer.answers import Evidence, runs_of, runs_within
 from serving_layer.kept import Kept, weight
-from serving_layer.ports import Bucketed, Snapshot, SpeedReading, SpeedSilent, SpeedStore, Versions
+from serving_layer.ports import Bucketed, Index, Snapshot, SpeedReading, SpeedSilent, SpeedStore, Versions
 from serving_layer.presenting import Shown, shown_before
 from serving_layer.questions import Question
 
@@ -18,6 +20,7 @@ _TRIES = 3
 _LIMIT = 16 << 20
 _WORTH = 4  # tiles: merging fewer anew costs less than keeping them
 Merged = Kept[Hashable, tuple[int, Partial]]
+Found = TypeVar("Found", bound=Evidence)
 
 
 @dataclass(frozen=True)
@@ -33,9 +36,13 @@ class Desk:
 
     async def ask(self, question: Question) -> Evidence:
         """What both layers say. Raises `IndexBroken` where the batch part cannot be read."""
-        runs, snapshot = runs_of(question), self.versions.current()
+        return await self.settled(partial(self._gather, question, runs_of(question)))
+
+    async def settled(self, gather: Callable[[Snapshot], Awaitable[Found]]) -> Found:
+        """What `gather` finds, of a publish whose speed segments were all there while it was at it."""
+        snapshot = self.versions.current()
         for _ in range(_TRIES):
-            evidence = await self._gather(question, runs, snapshot)
+            evidence = await gather(snapshot)
             if evidence.speed is None or evidence.speed.floor <= snapshot.boundary:
                 return evidence
             # the speed layer dropped what a newer publish covers: that publish is what we must read
@@ -46,7 +53,7 @@ class Desk:
         return evidence
 
     async def _gather(self, question: Question, runs: list[Run], snapshot: Snapshot) -> Evidence:
-        reading, silence = await self._speed(question, snapshot.boundary)
+        reading, silence = await self.read_speed(question, snapshot.boundary)
         batch, tiles = self._batch(question, runs, snapshot)
         return Evidence(snapshot, self.semantics, batch, reading, silence, tiles)
 
@@ -61,14 +68,25 @@ class Desk:
         kept = self.merged.get(place) if question.every is None else None
         if kept is not None:
             return [(question.first, kept[1])], kept[0]
-        found = snapshot.index.read(view, key, runs)
+        found, tiles = self._read(question, runs, snapshot.index)
         if question.every is None and len(found) >= _WORTH:
-            kept = (len(found), view.merge_all([partial for _, partial in found]))
+            kept = (tiles, view.merge_all([one for _, one in found]))
             self.merged.put(place, kept)
             return [(question.first, kept[1])], kept[0]
-        return found, len(found)
+        return found, tiles
 
-    async def _speed(self, question: Question, boundary: int) -> tuple[SpeedReading | None, str | None]:
+    def _read(self, question: Question, runs: list[Run], index: Index) -> tuple[list[Bucketed], int]:
+        """What there is of the key, and how many tiles were read to find it."""
+        view, key, scouted = question.view, question.key_text, 0
+        if question.open_in_zone:
+            # the coarsest tiles tell which rows there are; those are made of fewer tiles than of buckets
+            seen = index.read(view, key, split(question.first, question.last, view.tiles))
+            runs, scouted = runs_within(question, seen), len(seen)
+        found = index.read(view, key, runs)
+        return found, scouted + len(found)
+
+    async def read_speed(self, question: Question, boundary: int) -> tuple[SpeedReading | None, str | None]:
+        """The speed part from `boundary` on, or why there is none."""
         span = (question.first, question.last)
         try:
             return await self.speed.read(

@@ -10,7 +10,7 @@ import orjson
 from core.contracts import Contract
 from serving_layer.problems import Problem
 
-__all__ = ["MAX_BYTES", "MAX_EVENTS", "Accepted", "read_events"]
+__all__ = ["MAX_BYTES", "MAX_EVENTS", "Accepted", "parse_json", "read_events"]
 
 MAX_BYTES = 4 << 20
 MAX_EVENTS = 1000
@@ -30,7 +30,7 @@ def read_events(body: bytes, contract: Contract) -> list[Accepted]:
 
     Raises `Problem` if it is not JSON, names a field twice, or any event breaks the contract.
     """
-    parsed = _parse(body)
+    parsed = parse_json(body)
     events = parsed if isinstance(parsed, list) else [parsed]
     if not 1 <= len(events) <= MAX_EVENTS:
         raise Problem.of_field("too-large", "body", f"{len(events)} events", f"1 to {MAX_EVENTS} events")
@@ -42,7 +42,8 @@ def read_events(body: bytes, contract: Contract) -> list[Accepted]:
     ]
 
 
-def _parse(body: bytes) -> Any:
+def parse_json(body: bytes) -> Any:
+    """Raises `Problem` for what is not JSON in UTF-8, and for a field that is named twice."""
     try:
         parsed = orjson.loads(body)
         json.loads(body, object_pairs_hook=_once, parse_int=str, parse_float=str)

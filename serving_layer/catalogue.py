@@ -7,8 +7,8 @@ from typing import Any
 from core.application import Application, BoundSource
 from core.buckets import NAMES
 from core.measures import Measure
+from core.periods import UNITS
 from core.views import CompiledView
-from serving_layer.questions import STEPS
 
 __all__ = ["describe", "describe_all"]
 
@@ -53,7 +53,7 @@ def describe(view: CompiledView, bound: BoundSource) -> dict[str, Any]:
         "where": definition.where,
         "bucket": definition.bucket,
         "tiles": [_width(width) for width in view.tiles],
-        "every": [step for step, width in STEPS.items() if width % view.width == 0],
+        "every": [unit for unit, width in UNITS.items() if width % view.width == 0],
         "key": [_part(name, key[name], view.key[name].type, bound) for name in view.key],
         "measures": [_measure(name, measure, bound) for name, measure in view.measures.items()],
     }

@@ -8,7 +8,10 @@ __all__ = ["Heads", "with_head"]
 
 
 class Heads:
-    """Lets routes answer HEAD as GET, and keeps the body back; its length stays in the headers."""
+    """Lets routes answer HEAD as GET, and keeps the body back; its length stays in the headers.
+
+    A body that does not end would keep the answer back as well: `without_body` in the scope says so.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -23,7 +26,7 @@ class Heads:
                 message = {**message, "body": b""}
             await send(message)
 
-        await self._app({**scope, "method": "GET"}, receive, without_body)
+        await self._app({**scope, "method": "GET", "without_body": True}, receive, without_body)
 
 
 def with_head(headers: Mapping[str, str] | None) -> dict[str, str]:

@@ -6,8 +6,13 @@ Environments close when nobody holds the index any more: a request keeps what it
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from heapq import merge
+from itertools import islice
 from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import lmdb
 
@@ -15,10 +20,15 @@ from core.buckets import Run
 from core.index_values import unframe
 from core.keys import index_bucket, index_key, index_partition
 from core.manifest import Manifest
+from core.measures import Partial
 from core.views import CompiledView
-from serving_layer.ports import Bucketed, Index, IndexBroken
+from serving_layer.index_keys import keys_within
+from serving_layer.ports import Bucketed, Index, IndexBroken, Listed
 
-__all__ = ["LmdbIndex"]
+__all__ = ["LmdbIndex", "open_index"]
+
+Found = TypeVar("Found")
+Unpack = Callable[[bytes | memoryview, int], Partial]
 
 
 class LmdbIndex(Index):
@@ -35,20 +45,67 @@ class LmdbIndex(Index):
 
     def read(self, view: CompiledView, key: str, runs: Sequence[Run]) -> list[Bucketed]:
         unpack, file = view.codec.unpack, self._holding(view.name, key)
+
+        def tiles() -> list[Bucketed]:
+            with file.cursor() as cursor:
+                return _tiles(cursor, key, runs, unpack)
+
+        return self._sound(view, tiles)
+
+    def read_many(
+        self, view: CompiledView, keys: Collection[str], runs: Sequence[Run]
+    ) -> dict[str, list[Bucketed]]:
+        unpack, files = view.codec.unpack, self._parts(view.name)
+        parts: list[list[str]] = [[] for _ in files]
+        for key in keys:
+            parts[index_partition(key, len(files))].append(key)
+
+        def tiles() -> dict[str, list[Bucketed]]:
+            found = dict[str, list[Bucketed]]()
+            for file, part in zip(files, parts, strict=True):
+                with file.cursor() as cursor:
+                    found |= {key: _tiles(cursor, key, runs, unpack) for key in sorted(part)}
+            return found
+
+        return self._sound(view, tiles)
+
+    def keys(self, view: CompiledView, prefix: str, after: bytes | None, most: int) -> list[Listed]:
+        walks = [keys_within(file, prefix, after) for file in self._parts(view.name)]
+        return self._sound(view, lambda: list(islice(merge(*walks, key=lambda found: found[0]), most)))
+
+    def _sound(self, view: CompiledView, read: Callable[[], Found]) -> Found:
         try:
-            return [
-                (bucket, unpack(value, at)) for run in runs for bucket, value, at in _walk(file, key, run)
-            ]
+            return read()
         except (lmdb.Error, ValueError, IndexError) as error:
             raise IndexBroken(
                 f"the index of view {view.name!r}, version {self._manifest.version}: {error}"
             ) from error
 
     def _holding(self, view: str, key: str) -> lmdb.Transaction:
+        files = self._parts(view)
+        return files[index_partition(key, len(files))]
+
+    def _parts(self, view: str) -> list[lmdb.Transaction]:
         partitions = self._partitions.get(view, 0)
         if not partitions:  # a publish names every part of every view, empty ones as well
             raise IndexBroken(f"version {self._manifest.version} holds no view {view!r}: publish again")
-        return self._files[f"{view}/{index_partition(key, partitions)}.mdb"]
+        return [self._files[f"{view}/{number}.mdb"] for number in range(partitions)]
+
+
+def open_index(folder: Path, manifest: Manifest) -> LmdbIndex:
+    """The index of a version, one in a process as long as somebody holds it: LMDB opens no file twice.
+
+    Raises `IndexBroken`.
+    """
+    with _TURN:
+        found = _OPEN.get(folder)
+        if found is None or found._manifest != manifest:
+            found = _OPEN[folder] = LmdbIndex(folder, manifest)
+        return found
+
+
+_TURN = Lock()
+_OPEN: WeakValueDictionary[Path, LmdbIndex] = WeakValueDictionary()
 
 
 def _verify(folder: Path, manifest: Manifest) -> None:
@@ -80,19 +137,22 @@ def _open(path: Path) -> lmdb.Transaction:
         raise IndexBroken(f"{path} is no index: {error}; restore the file, or publish again") from error
 
 
-def _walk(file: lmdb.Transaction, key: str, run: Run) -> Iterator[tuple[int, bytes | memoryview, int]]:
+def _tiles(cursor: lmdb.Cursor, key: str, runs: Sequence[Run], unpack: Unpack) -> list[Bucketed]:
+    return [(bucket, unpack(value, at)) for run in runs for bucket, value, at in _walk(cursor, key, run)]
+
+
+def _walk(cursor: lmdb.Cursor, key: str, run: Run) -> Iterator[tuple[int, bytes | memoryview, int]]:
     """Bucket, value and the offset of the packed partial in it, for every tile of a run that is there."""
     last = index_key(key, run.width, run.end)
-    with file.cursor() as cursor:
-        if not cursor.set_range(index_key(key, run.width, run.start)):
+    if not cursor.set_range(index_key(key, run.width, run.start)):
+        return
+    for found, value in cursor.iternext():
+        raw = bytes(found)
+        if raw >= last:
             return
-        for found, value in cursor.iternext():
-            raw = bytes(found)
-            if raw >= last:
-                return
-            at = unframe(value, key)
-            if at is not None:
-                yield index_bucket(raw), value, at
+        at = unframe(value, key)
+        if at is not None:
+            yield index_bucket(raw), value, at
 
 
 def _sha256(path: Path) -> str:

@@ -8,27 +8,28 @@ from core.handoff import Generation
 from core.keys import shard_of
 from core.layout import Layout, container_width, field_name, parse_field, unseal
 from core.measures import Partial
+from core.periods import Periods
 from core.views import CompiledView
 from serving_layer.closed import Bundle, Closed, ClosedSegments, Place
 from serving_layer.pipes import Command
 from serving_layer.ports import Bucketed
 
-__all__ = ["KeyReading", "Wanted"]
+__all__ = ["MOST_OPEN", "KeyReading", "Wanted"]
 
 _WORTH = 4  # fields: merging fewer anew costs less than keeping them
-_MOST_OPEN = 64  # segments: a container last looked at before so many is read as a whole
+MOST_OPEN = 64  # segments: a container last looked at before so many is read as a whole
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which fields of a key are asked for; `every` is the width of the rows they go into, if not one row."""
+    """Which fields of a key are asked for; `every` are the rows they go into, if not one row."""
 
     view: CompiledView
     key: str
     start: int
     end: int
     boundary: int
-    every: int | None = None
+    every: Periods | None = None
 
     @property
     def step(self) -> int:
@@ -40,7 +41,7 @@ class Wanted:
     def takes_whole(self, container: int) -> bool:
         """Whether all of a container goes into one row."""
         inside = self.start <= container and container + self.step <= self.end
-        return inside and (self.every is None or self.every % self.step == 0)
+        return inside and (self.every is None or self.every.one_holds(container, container + self.step))
 
     def place(self, container: int) -> Place:
         return (self.view.name, self.key, container)
@@ -54,10 +55,10 @@ class KeyReading:
 
     def __init__(
         self, layout: Layout, generation: Generation, wanted: Wanted, containers: Sequence[int],
-        kept: ClosedSegments, newest: int,
+        kept: ClosedSegments, newest: int, most_open: int = MOST_OPEN,
     ) -> None:  # fmt: skip
         self._layout, self._generation, self._wanted, self._kept = layout, generation, wanted, kept
-        self._newest, self.fields = newest, 0
+        self._newest, self._most_open, self.fields = newest, most_open, 0
         self.shard = shard_of(wanted.view.name, wanted.key, generation.shards)
         self._warm = {at: closed for at in containers if (closed := self._closed(at)) is not None}
         self._cold = [at for at in containers if at not in self._warm]
@@ -134,7 +135,7 @@ class KeyReading:
         closed = self._kept.containers.get(self._wanted.place(container))
         if closed is None or closed.boundary != self._wanted.boundary:
             return None
-        return closed if closed.upto + _MOST_OPEN > self._newest else None
+        return closed if closed.upto + self._most_open > self._newest else None
 
     def _touched_containers(self, members: Sequence[Sequence[int]]) -> set[int]:
         return {
@@ -166,6 +167,10 @@ class KeyReading:
     def _name(self, container: int) -> str:
         wanted = self._wanted
         return self._layout.fields(self._generation.id, self.shard, wanted.view.name, container, wanted.key)
+
+    @property
+    def key(self) -> str:
+        return self._wanted.key
 
     @property
     def _head(self) -> int:

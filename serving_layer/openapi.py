@@ -7,7 +7,9 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from core.application import Application
+from serving_layer.past_openapi import PAST_PARAMETERS
 from serving_layer.schemas import SCHEMAS, reference
+from serving_layer.span_openapi import SPAN_PARAMETERS
 
 __all__ = [
     "ASK", "EVENTS", "HANDOFF", "HANDOFFS", "LIST", "LIVE", "METRICS", "READY", "ROLLBACK", "ROLLFORWARD",
@@ -20,6 +22,7 @@ _ANSWER = {
     "from": "2015-09-12T00:00:00Z",
     "to": "2015-09-13T00:00:00Z",
     "every": None,
+    "zone": "UTC",
     "rows": [
         {
             "from": "2015-09-12T00:00:00Z",
@@ -82,24 +85,14 @@ ASK = {
             "events in which that part is NULL; an empty value is the empty text.",
             style="form", explode=True, example={},
         ),
-        _parameter(
-            "from", "query", _TEXT,
-            "Start of the range, included: ISO 8601 with a zone, a date, or milliseconds since 1970; an edge "
-            "of the view's bucket. Left out: from the first event on.", example="2015-09-12T00:00:00Z",
-        ),
-        _parameter(
-            "to", "query", _TEXT, "End of the range, not included. Left out: to the last event.",
-            example="2015-09-13",
-        ),
-        _parameter(
-            "every", "query", {"type": "string", "enum": ["minute", "hour", "day"]},
-            "Makes a series of at most 10,000 rows; a multiple of the view's bucket.",
-        ),
+        *SPAN_PARAMETERS,
+        *PAST_PARAMETERS,
     ],
     "responses": {
         "200": _json("The answer. It may be incomplete, and then says why.", "Answer", _ANSWER),
         "400": _problem("A parameter is missing, unknown or wrong."),
-        "404": _problem("There is no such view."),
+        "404": _problem("There is no such view, version or cut."),
+        "409": _problem("That moment of the past cannot be asked about: gone, or not archived yet."),
         "503": _problem("The batch view cannot be read."),
     },
 }  # fmt: skip
@@ -252,9 +245,16 @@ def _document(app: FastAPI, application: Application) -> dict[str, Any]:
     made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     made.setdefault("components", {}).setdefault("schemas", {}).update(SCHEMAS)
     views = {name: view for bound in application.sources.values() for name, view in bound.views.items()}
-    ask = made["paths"]["/v1/views/{view}"]["get"]["parameters"]
-    ask[0]["schema"] = {"type": "string", "enum": list(views)}
-    ask[1]["schema"] = _key_schema(part for view in views.values() for part in view.key)
+    named = {
+        "view": {"type": "string", "enum": list(views)},
+        "key": _key_schema(part for view in views.values() for part in view.key),
+    }
+    for path, operations in made["paths"].items():
+        asked = [
+            p for o in operations.values() for p in o.get("parameters", ()) if path.startswith("/v1/views/")
+        ]
+        for parameter in asked:
+            parameter["schema"] = named.get(parameter["name"], parameter["schema"])
     for path in ("/v1/handoffs", "/v1/handoffs/{version}"):
         asked = made["paths"][path]["get"]["parameters"]
         named = next(parameter for parameter in asked if parameter["name"] == "source")

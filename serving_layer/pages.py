@@ -27,7 +27,10 @@ _PLACES = (
     "/readyz",
     "/problems",
 )
-_HINTS = {"from": "from: 2015-09-12", "to": "to: 2015-09-13", "every": "every: hour"}
+_HINTS = {
+    "from": "from: 2015-09-12", "to": "to: 2015-09-13", "last": "or last: 24h",
+    "every": "every: hour", "zone": "zone: Europe/Berlin", "as_of_cut": "as_of_cut: 12",
+}  # fmt: skip
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}"
     "pre{background:#f3f3f3;padding:.6rem;overflow:auto}td,th{text-align:left;padding:.2rem 1rem .2rem 0;"
@@ -98,7 +101,8 @@ def _form(view: CompiledView) -> str:
     leave_out = "for(const e of elements)e.disabled=!e.value&&e.name"
     return (
         f"<form action='/v1/views/{view.name}' onsubmit='{leave_out}'>"
-        f"{''.join(keys + others)}<button>ask</button></form>"
+        f"{''.join(keys + others)}<button>ask</button>"
+        f"<button formaction='/v1/views/{view.name}/explain'>explain</button></form>"
     )
 
 

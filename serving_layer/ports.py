@@ -1,7 +1,7 @@
 """What the routes need of the world: an index, a speed state, a log. Each has a fake for tests."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from core.buckets import Run
@@ -9,11 +9,12 @@ from core.errors import LambdaError
 from core.handoff import Generation, Lease, Progress
 from core.manifest import Manifest, Pointer
 from core.measures import Partial
+from core.periods import Periods
 from core.views import CompiledView
 
 __all__ = [
-    "Bucketed", "EventLog", "Index", "IndexBroken", "LogRefuses", "LogSilent", "Position", "Snapshot",
-    "SpeedReading", "SpeedSilent", "SpeedStore", "Versions",
+    "Bucketed", "Choose", "EventLog", "Index", "IndexBroken", "Listed", "LogRefuses", "LogSilent", "Position",
+    "ReadKeys", "Snapshot", "SpeedReading", "SpeedSilent", "SpeedStore", "TooManyHashes", "Versions",
 ]  # fmt: skip
 
 Bucketed = tuple[int, Partial]  # the start of a bucket or tile in seconds, and what it holds
@@ -25,6 +26,10 @@ class IndexBroken(LambdaError):
 
 class SpeedSilent(LambdaError):
     """The speed state cannot be read now; its text says why."""
+
+
+class TooManyHashes(LambdaError):
+    """More of the speed state was touched since the boundary than a process keeps lists of."""
 
 
 class LogSilent(LambdaError):
@@ -41,6 +46,23 @@ class Index(ABC):
     @abstractmethod
     def read(self, view: CompiledView, key: str, runs: Sequence[Run]) -> list[Bucketed]:
         """The tiles there are of a key, in the order of `runs`. Raises `IndexBroken`."""
+
+    @abstractmethod
+    def read_many(
+        self, view: CompiledView, keys: Collection[str], runs: Sequence[Run]
+    ) -> dict[str, list[Bucketed]]:
+        """`read` of each key, in one pass. Raises `IndexBroken`."""
+
+    @abstractmethod
+    def keys(self, view: CompiledView, prefix: str, after: bytes | None, most: int) -> "list[Listed]":
+        """The first keys whose text starts with `prefix`, in the order of `index_text`, behind `after`.
+
+        Raises `IndexBroken`.
+        """
+
+
+# the text by which the index orders keys, and the key; None for one that the index holds a digest of
+Listed = tuple[bytes, str | None]
 
 
 @dataclass(frozen=True)
@@ -99,6 +121,11 @@ class SpeedReading:
     condemned: str | None = None
 
 
+# what was read of several keys: buckets by key, None where there is nothing that could be read
+ReadKeys = tuple[SpeedReading, Mapping[str, Sequence[Bucketed]] | None]
+Choose = Callable[[Collection[str]], Collection[str]]
+
+
 class SpeedStore(ABC):
     """The speed state of one source."""
 
@@ -109,11 +136,39 @@ class SpeedStore(ABC):
         key: str,
         span: tuple[int, int],
         boundary: int,
-        every: int | None = None,
+        every: Periods | None = None,
     ) -> SpeedReading:
         """Segments from `boundary` on, buckets within `span`, merged at most as far as rows of `every` allow.
 
         Raises `SpeedSilent`, soon.
+        """
+
+    @abstractmethod
+    async def read_many(
+        self,
+        view: CompiledView,
+        keys: Sequence[str],
+        span: tuple[int, int],
+        boundary: int,
+        every: Periods | None = None,
+    ) -> ReadKeys:
+        """As `read`, for at least one key, in one round trip. Raises `SpeedSilent`."""
+
+    @abstractmethod
+    async def read_listed(
+        self,
+        view: CompiledView,
+        prefix: str,
+        span: tuple[int, int],
+        boundary: int,
+        choose: Choose,
+        every: Periods | None = None,
+    ) -> ReadKeys:
+        """As `read`, for those keys that `choose` takes of all that there are.
+
+        It is given the keys whose text starts with `prefix` and that segments from `boundary` on touched;
+        what it names beside them holds nothing. Raises `SpeedSilent`, `TooManyHashes`, and what `choose`
+        raises.
         """
 
     @abstractmethod

@@ -22,23 +22,30 @@ def shown_before() -> Shown:
 class Presenter:
     """Shows rows of one view; what an empty row shows is worked out once."""
 
-    def __init__(self, view: CompiledView, shown: Shown | None) -> None:
-        self._view = view
+    def __init__(self, view: CompiledView, shown: Shown | None, zone: str = "UTC") -> None:
+        self._view, self._zone = view, zone
         self._empty = view.present(view.zero)
         # numbers are shown faster than looked up; sketches are not
         sketches = any(measure.approximate for measure in view.measures.values())
         self._before = shown if sketches else None
+        self._texts: dict[int | None, str | None] = {None: None}
 
     def row(self, span: Span, batch: list[Partial] | None, speed: list[Partial] | None) -> dict[str, Any]:
         """`batch` and `speed` are None for a layer that has nothing to say."""
         left, right = self._merged(batch), self._merged(speed)
         return {
-            "from": None if span[0] is None else text_of(span[0]),
-            "to": None if span[1] is None else text_of(span[1]),
+            "from": self._text(span[0]),
+            "to": self._text(span[1]),
             "measures": self._show(*(part for part in (left, right) if part is not None)),
             "batch": None if batch is None else self._show(*([left] if left is not None else [])),
             "speed": None if speed is None else self._show(*([right] if right is not None else [])),
         }
+
+    def _text(self, moment: int | None) -> str | None:
+        """Rows of several keys have the same ends, and rows of a series share theirs."""
+        if moment is not None and moment not in self._texts:
+            self._texts[moment] = text_of(moment, self._zone)
+        return self._texts[moment]
 
     def _merged(self, found: list[Partial] | None) -> Partial | None:
         if not found:

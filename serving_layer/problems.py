@@ -12,7 +12,7 @@ from starlette.responses import Response
 from core.errors import LambdaError
 from serving_layer.rendering import to_json
 
-__all__ = ["KINDS", "MEDIA_TYPE", "Problem", "problem_response"]
+__all__ = ["KINDS", "MEDIA_TYPE", "Problem", "document_of", "problem_response"]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -41,19 +41,67 @@ KINDS: dict[str, tuple[int, str, str]] = {
         "The range of time cannot be answered",
         "from lies before to, on edges of buckets.",
     ),
+    "bad-zone": (
+        400,
+        "There is no such time zone, or it does not fit",
+        "zone is a name of the IANA database, such as Europe/Berlin.",
+    ),
+    "bad-last": (400, "A span of time cannot be understood", "Spans are 30m, 24h, 7d, 2w or ISO 8601."),
     "bad-every": (400, "The step of the series does not fit", "A step is a multiple of the view's bucket."),
     "too-many-rows": (
         400,
         "The series would have too many rows",
         "Ask for coarser steps or less time.",
     ),
+    "bad-query": (400, "A query cannot be understood", "The problem names the member and what is allowed."),
+    "bad-prefix": (
+        400,
+        "A part of the prefix is missing",
+        "A prefix names the first parts of a key, in order.",
+    ),
+    "unknown-measure": (400, "There is no such measure", "GET /v1/views lists the measures of each view."),
+    "bad-count": (400, "A number is not one that is allowed", "The problem says what is allowed."),
+    "bad-cursor": (
+        400,
+        "A cursor does not fit",
+        "Send that of the page before, and change nothing else.",
+    ),
+    "too-many-keys": (400, "There are too many keys", "Name fewer keys, or more parts of a prefix."),
+    "keys-unlisted": (
+        503,
+        "There are more new keys than are listed",
+        "Publish, or name the keys: after a publish the index lists them.",
+    ),
+    "bad-past": (400, "A moment of the past cannot be understood", "The problem says what is allowed."),
+    "version-gone": (409, "That version cannot be asked any more", "The problem names those that can."),
+    "unknown-cut": (404, "There is no such cut", "The problem says which there are."),
+    "not-archived": (
+        409,
+        "The master dataset does not reach that far yet",
+        "Ask again from available_from on, or for a position that it holds.",
+    ),
+    "too-many-records": (
+        400,
+        "Too many records would have to be read",
+        "Ask for less time, or a position nearer behind a retained version.",
+    ),
+    "not-evaluable": (
+        409,
+        "Only Spark can compute that view",
+        "Ask for a retained version with version=N: Spark made it.",
+    ),
     "index-unavailable": (
         503,
         "The batch view cannot be read",
         "A file of the index is missing or damaged. Restore it, publish again, or roll back.",
     ),
+    "too-many-listeners": (
+        503,
+        "Nobody else can listen to this process",
+        "Connect again after the seconds that Retry-After says, or ask without /live.",
+    ),
     "admin-key-needed": (401, "An admin key is needed", "Send the key in the header X-Admin-Key."),
-    "bad-json": (400, "The body is not JSON", "Send one event, or an array of events, as JSON in UTF-8."),
+    "bad-json": (400, "The body is not JSON", "Send JSON in UTF-8, each field once."),
     "too-large": (413, "The body is too large", "Send fewer events at once."),
     "events-refused": (
         422,
@@ -95,8 +143,8 @@ class Problem(LambdaError):
         return cls(kind, text, field=field, value=value, allowed=allowed)
 
 
-def problem_response(problem: Problem, path: str, status: int | None = None) -> Response:
-    """The document as a response; `path` becomes its `instance`."""
+def document_of(problem: Problem, path: str, status: int | None = None) -> bytes:
+    """The document as JSON; `path` becomes its `instance`."""
     usual, title, _ = KINDS[problem.kind]
     document = {
         "type": f"/problems#{problem.kind}",
@@ -106,4 +154,9 @@ def problem_response(problem: Problem, path: str, status: int | None = None) -> 
         "instance": path,
         **problem.extensions,
     }
-    return Response(to_json(document), status or usual, problem.headers, MEDIA_TYPE)
+    return to_json(document)
+
+
+def problem_response(problem: Problem, path: str, status: int | None = None) -> Response:
+    """The document as a response; `path` becomes its `instance`."""
+    return Response(document_of(problem, path, status), status or problem.status, problem.headers, MEDIA_TYPE)

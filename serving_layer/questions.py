@@ -1,24 +1,24 @@
 """Questions: the parameters of `GET /v1/views/{view}`, checked.
 
 Every part of the key is a parameter of its own name; `part.null=true` asks for the key where it is NULL (an
-empty value is the empty text). `from` and `to` make a half-open range, open where one is left out; `every`
-makes a series.
+empty value is the empty text). The others are those of `spans`.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 
-from core.buckets import DAY, HOUR, MINUTE, ceil, floor
+from core.periods import Periods
 from core.views import CompiledView
-from serving_layer.moments import EARLIEST, LATEST, parse_moment
+from serving_layer.moments import EARLIEST, LATEST
 from serving_layer.problems import Problem
+from serving_layer.spans import PARAMETERS, check_now, edges_within, parse_span
 
-__all__ = ["MAX_ROWS", "STEPS", "Question", "parse_question"]
+__all__ = ["Question", "parse_question"]
 
-MAX_ROWS = 10_000
-STEPS = {"minute": MINUTE, "hour": HOUR, "day": DAY}
 _NULL = ".null"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 
@@ -27,13 +27,17 @@ KeyValue = str | int | bool | None
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of a view. `start` and `end` are seconds since 1970, None where the range is open."""
+    """What is asked of a view. `start` and `end` are seconds since 1970, None where the range is open.
+
+    Times are shown as clocks of `zone` show them.
+    """
 
     view: CompiledView
     key: Mapping[str, KeyValue]
     start: int | None = None
     end: int | None = None
-    every: int | None = None
+    every: Periods | None = None
+    zone: str = "UTC"
 
     @property
     def key_text(self) -> str:
@@ -51,16 +55,35 @@ class Question:
 
     @property
     def every_name(self) -> str | None:
-        return next((name for name, width in STEPS.items() if width == self.every), None)
+        return self.every.unit if self.every else None
+
+    @property
+    def open_in_zone(self) -> bool:
+        """Whether it is a series of which nobody knows the rows, and so their tiles, before it is read."""
+        return self.every is not None and self.every.zone != "UTC" and self.edges is None
+
+    @cached_property
+    def edges(self) -> tuple[int, ...] | None:
+        """Where rows of the series begin and end; None for no series, and for one that is open at an end."""
+        if self.every is None or self.start is None or self.end is None:
+            return None
+        return edges_within(self.every, self.view, self.start, self.end)
 
 
-def parse_question(view: CompiledView, given: Iterable[tuple[str, str]]) -> Question:
-    """Raises `Problem`, which names the parameter, its value and what is allowed."""
+def parse_question(
+    view: CompiledView,
+    given: Iterable[tuple[str, str]],
+    clock: Callable[[], float] = time.time,
+    also: Sequence[str] = (),
+) -> Question:
+    """Raises `Problem`, which names the parameter, its value and what is allowed; `also` are left aside."""
     parameters = _once(given)
-    _refuse_unknown(view, parameters)
-    start, end = (_moment(name, parameters, view.width) for name in ("from", "to"))
-    question = Question(view, _key(view, parameters), start, end, _every(view, parameters))
-    _check_range(question)
+    _refuse_unknown(view, parameters, also)
+    span = parse_span(view, parameters, clock)
+    question = Question(view, _key(view, parameters), span.start, span.end, span.every, span.zone)
+    if question.every and question.edges is None:
+        # what could not be answered now is refused, whether there are events yet or not
+        check_now(question.every, view, clock)
     return question
 
 
@@ -73,8 +96,8 @@ def _once(given: Iterable[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
-def _refuse_unknown(view: CompiledView, parameters: Mapping[str, str]) -> None:
-    known = ["from", "to", "every", *view.key, *(name + _NULL for name in view.key)]
+def _refuse_unknown(view: CompiledView, parameters: Mapping[str, str], also: Sequence[str]) -> None:
+    known = [*PARAMETERS, *also, *view.key, *(name + _NULL for name in view.key)]
     for name, value in parameters.items():
         if name not in known:
             near = get_close_matches(name, known, n=1)
@@ -124,35 +147,3 @@ def _writable(name: str, text: str) -> str:
     except UnicodeEncodeError:
         raise Problem.of_field("bad-key-part", name, ascii(text), "text that UTF-8 can write") from None
     return text
-
-
-def _moment(name: str, parameters: Mapping[str, str], width: int) -> int | None:
-    return parse_moment(name, parameters[name], width) if name in parameters else None
-
-
-def _every(view: CompiledView, parameters: Mapping[str, str]) -> int | None:
-    name = parameters.get("every")
-    if name is None:
-        return None
-    fitting = [step for step, width in STEPS.items() if width % view.width == 0]
-    if name not in fitting:
-        detail = f"every is {name!r}; view {view.name!r} has series by {', '.join(fitting)}"
-        raise Problem.of_field("bad-every", "every", name, fitting, detail)
-    return STEPS[name]
-
-
-def _check_range(question: Question) -> None:
-    if question.first >= question.last:
-        detail = "from must lie before to: the range is half open, [from, to)"
-        raise Problem.of_field("bad-range", "from", question.start, "a time before to", detail)
-    if question.every and question.start is not None and question.end is not None:
-        check_rows(floor(question.start, question.every), ceil(question.end, question.every), question.every)
-
-
-def check_rows(start: int, end: int, every: int) -> None:
-    """Raises `Problem` if [start, end) has more rows than an answer may have."""
-    rows = (end - start) // every
-    if rows > MAX_ROWS:
-        name = next(name for name, width in STEPS.items() if width == every)
-        detail = f"the series would have {rows} rows, at most {MAX_ROWS} are answered: shorten the range"
-        raise Problem.of_field("too-many-rows", "every", name, f"at most {MAX_ROWS} rows", detail)

@@ -38,6 +38,14 @@ _ROW = _record(
     speed=_or_null(_ANYTHING),
 )
 _MANIFEST = _record(version=_WHOLE, boundary=_WHOLE, offsets=_OFFSETS, created_at=_TEXT, mode=_TEXT)
+_READ = {"keys": _WHOLE, "tiles": _WHOLE, "fields": _WHOLE}
+_RESULT = _record(key=_ANYTHING, rows=_list(_ROW))
+_RANKED_ROW = _record(**_ROW["properties"], rank=_WHOLE, key=_ANYTHING, certain=_TRUTH)
+_SEVERAL: Mapping[str, Schema] = {
+    "view": _TEXT, "from": _or_null(_TEXT), "to": _or_null(_TEXT), "every": _or_null(_TEXT), "zone": _TEXT,
+    "manifest": _or_null(_MANIFEST), "generation": _or_null(_TEXT), "as_of": _or_null(_TEXT),
+    "complete": _TRUTH, "reasons": _list(_TEXT),
+}  # fmt: skip
 _STAND = {"end": _or_null(_OFFSETS), "lag_records": _or_null(_WHOLE)}
 _VIEW = _record(
     name=_TEXT, source=_TEXT, description=_TEXT, url=_TEXT, where=_or_null(_TEXT), bucket=_TEXT,
@@ -71,6 +79,11 @@ _FINDING = _record(
     cause=_or_null({"type": "string", "enum": ["duplicate", "out-of-order", "unknown"]}),
     keys=_list(_record(key=_TEXT, segment=_WHOLE, bucket=_WHOLE, expected={}, found={})),
 )  # fmt: skip
+_EVENT = _record(
+    partition=_WHOLE, offset=_WHOLE, segment=_WHOLE, event_id=_or_null(_TEXT), event_time=_or_null(_TEXT),
+    layer={"type": "string", "enum": ["batch", "speed", "archive"]}, why=_or_null(_TEXT), values=_ANYTHING,
+    outcome={"type": "string", "enum": ["counted", "duplicate", "excluded", "quarantined"]},
+)  # fmt: skip
 _VERSION = _record(version=_WHOLE, boundary=_WHOLE, published_at=_TEXT, current=_TRUTH, retained=_TRUTH)
 _PROBLEM: Schema = {
     "type": "object",
@@ -86,9 +99,29 @@ _PROBLEM: Schema = {
 SCHEMAS: Mapping[str, Schema] = {
     "Answer": _record(
         **{"from": _or_null(_TEXT)}, view=_TEXT, key=_ANYTHING, to=_or_null(_TEXT), every=_or_null(_TEXT),
+        zone=_TEXT,
         rows={**_list(_ROW), "maxItems": 10_000}, manifest=_or_null(_MANIFEST), generation=_or_null(_TEXT),
         as_of=_or_null(_TEXT), complete=_TRUTH, reasons=_list(_TEXT),
         read=_record(tiles=_WHOLE, fields=_WHOLE),
+    ),
+    "Explanation": _record(
+        **{"from": _or_null(_TEXT)}, view=_TEXT, key=_ANYTHING, to=_or_null(_TEXT),
+        rows={**_list(_ROW), "maxItems": 10_000}, manifest=_or_null(_MANIFEST), complete=_TRUTH,
+        reasons=_list(_TEXT), definition=_ANYTHING,
+        layers=_record(batch=_or_null(_ANYTHING), speed=_or_null(_ANYTHING)),
+        events=_or_null({**_list(_EVENT), "maxItems": 1000}), cursor=_or_null(_TEXT),
+        found=_or_null(_ANYTHING), unlisted=_or_null(_TEXT), not_archived=_list(_ANYTHING),
+        archived_from=_or_null(_TEXT),
+    ),
+    "Queried": _record(**_SEVERAL, results=_list(_RESULT), read=_record(**_READ)),
+    "Paged": _record(
+        **_SEVERAL, prefix=_ANYTHING, results={**_list(_RESULT), "maxItems": 1000}, cursor=_or_null(_TEXT),
+        version_changed=_TRUTH, read=_record(**_READ, unnamed=_WHOLE),
+    ),
+    "Ranked": _record(
+        **_SEVERAL, prefix=_ANYTHING, by=_TEXT, order={"type": "string", "enum": ["most", "least"]},
+        rows={**_list(_RANKED_ROW), "maxItems": 1000}, exact=_TRUTH, others=_record(keys=_WHOLE, bound={}),
+        read=_record(**_READ, unnamed=_WHOLE),
     ),
     "Catalogue": _record(views=_list(_VIEW), sources=_list(_record(name=_TEXT, topic=_TEXT))),
     "Positions": _record(

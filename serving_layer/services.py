@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from conf.clients import kafka_options, redis_options
 from conf.keys import admin_key
@@ -12,11 +13,17 @@ from core.folders import Folders
 from core.layout import Layout
 from core.logs import Logger, get_logger
 from serving_layer.asking import Desk
+from serving_layer.changes import Changes, RedisChanges
+from serving_layer.explaining import Explainer
 from serving_layer.kafka_log import KafkaEventLog
+from serving_layer.master_events import Limits
 from serving_layer.metrics import Metrics
+from serving_layer.past_desks import PastDesks
 from serving_layer.pipes import Address, Pipe
 from serving_layer.ports import EventLog
+from serving_layer.series import Series
 from serving_layer.snapshots import Watch
+from serving_layer.speed_fields import RedisSpeedFields
 from serving_layer.speed_state import RedisSpeedStore
 from serving_layer.status import Status
 
@@ -36,6 +43,14 @@ class Services:
     clock: Callable[[], float] = time.time
     pipe: Pipe | None = None
     watches: Sequence[Watch] = ()
+    changes: Mapping[str, Changes] = field(default_factory=dict)
+    ranked_keys: int = 100_000
+    pasts: Mapping[str, PastDesks] = field(default_factory=dict)
+    explainers: Mapping[str, Explainer] = field(default_factory=dict)
+
+    @cached_property
+    def series(self) -> Mapping[str, Series]:
+        return {source: Series(desk) for source, desk in self.desks.items()}
 
     async def start(self) -> None:
         for watch in self.watches:
@@ -60,15 +75,24 @@ def build(settings: Settings, logger: Logger | None = None) -> Services:
     application = Application.load(settings.application, settings.contracts_dir)
     pipe = Pipe(Address.of(settings.redis_address, redis_options(settings)), logger)
     log = KafkaEventLog(kafka_options(settings), known=_known_logs(settings, application))
-    desks, statuses, watches = {}, {}, []
+    limits = Limits(settings.as_of_records, settings.as_of_copies)
+    desks, statuses, changes, pasts, explainers, watches = {}, {}, {}, {}, {}, []
     for name, bound in application.sources.items():
         semantics, folders = bound.semantics(settings.dedupe_window), Folders(settings.data_dir, name)
         watch = Watch(folders, semantics, logger.bind(source=name))
-        store = RedisSpeedStore(Layout(settings.namespace, name), pipe, semantics, watch.cuts)
+        layout = Layout(settings.namespace, name)
+        store = RedisSpeedStore(layout, pipe, semantics, watch.cuts)
         desks[name] = Desk(bound, semantics, watch, store)
         statuses[name] = Status(desks[name], folders, log, time.time)
+        changes[name] = RedisChanges(layout, pipe, semantics)
+        pasts[name] = PastDesks(bound, semantics, folders, limits, settings.batch_interval, time.time)
+        fields, window = RedisSpeedFields(layout, pipe, semantics), settings.dedupe_window
+        explainers[name] = Explainer(desks[name], pasts[name], fields, window)
         watches.append(watch)
-    return Services(application, desks, statuses, log, admin_key(settings), pipe=pipe, watches=tuple(watches))
+    return Services(
+        application, desks, statuses, log, admin_key(settings), pipe=pipe, watches=tuple(watches),
+        changes=changes, pasts=pasts, explainers=explainers, ranked_keys=settings.ranked_keys,
+    )  # fmt: skip
 
 
 def _known_logs(settings: Settings, application: Application) -> Callable[[str], tuple[str, str] | None]:

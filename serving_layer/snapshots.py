@@ -9,7 +9,7 @@ from core.errors import LambdaError
 from core.folders import Folders
 from core.logs import Logger
 from core.manifest import Manifest, Pointer
-from serving_layer.index import LmdbIndex
+from serving_layer.index import open_index
 from serving_layer.ports import IndexBroken, Snapshot, Versions
 
 __all__ = ["Watch"]
@@ -108,7 +108,7 @@ class Watch(Versions):
         return Snapshot(pointer, notes=(note,))
 
     def _of(self, pointer: Pointer, manifest: Manifest) -> Snapshot:
-        return Snapshot(pointer, manifest, LmdbIndex(self._folders.index(manifest.version), manifest))
+        return Snapshot(pointer, manifest, open_index(self._folders.index(manifest.version), manifest))
 
     def _replaced(self, pointer: Pointer, newer: Manifest) -> Snapshot:
         """The last version of these definitions; without a batch part once its files are gone."""

@@ -1,32 +1,44 @@
-"""The speed state of a source in Redis, read for one key in one pipeline.
+"""The speed state of a source in Redis: keys that are named are read in one pipeline.
 
 The order of the commands is what makes an answer right while the job writes:
 
     condemned, lease, progress
                             first: whatever they vouch for is in the fields that are read after them
     containers, touched, fields
-    stamp, current          last: no segment at or beyond the stamp's floor was dropped before the fields were
+    stamps, current         last: no segment at or beyond the stamps' floor was dropped before the fields were
                             read, and a generation that is current now was so all the time
+
+Keys that are not named are looked up in the lists of touched hashes: what is vouched for before these are
+read is in them. Their fields are read in many pipelines, so that no other request waits for long.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import orjson
 
 from core.cuts import Cut
-from core.handoff import FORMAT, Generation, Lease, Progress
+from core.handoff import Generation, Progress
 from core.layout import Layout
+from core.periods import Periods
 from core.views import CompiledView
 from serving_layer.closed import ClosedSegments, closed_segments
-from serving_layer.key_reading import KeyReading, Wanted
+from serving_layer.key_reading import MOST_OPEN, KeyReading, Wanted
 from serving_layer.pipes import Command, Pipe
-from serving_layer.ports import SpeedReading, SpeedSilent, SpeedStore
+from serving_layer.ports import Bucketed, Choose, ReadKeys, SpeedReading, SpeedSilent, SpeedStore
+from serving_layer.touched import MOST_HASHES, TouchedKeys, TouchedLists
+from serving_layer.vouchers import generation_of, reading_of, stamped
 
 __all__ = ["RedisSpeedStore"]
 
 _TRIES = 5
+_MOST_COMMANDS = 5_000
+_MOST_OPEN_OF_MANY = 4
+_TURN = 50  # keys settled before other requests have their turn
+_AT_ONCE = 100  # keys of a list whose fields are read in one pipeline
 
 
 class RedisSpeedStore(SpeedStore):
@@ -38,6 +50,7 @@ class RedisSpeedStore(SpeedStore):
         self._layout, self._pipe, self._semantics, self._cuts = layout, pipe, semantics, cuts
         self._generation: Generation | None = None
         self._containers: dict[str, frozenset[int]] = {}
+        self._touched: dict[str, TouchedKeys] = {}
         self._newest = 0
         self._closed = ClosedSegments()
 
@@ -47,7 +60,7 @@ class RedisSpeedStore(SpeedStore):
             return SpeedReading()
         following: Command = ("GET", self._layout.following())
         *vouchers, name = await self._pipe.execute([*self._vouchers(generation), following])
-        reading = _reading(generation, *vouchers)
+        reading = reading_of(generation, *vouchers)
         return reading if name is None else replace(reading, successor=await self._successor(name.decode()))
 
     async def _successor(self, generation: str) -> tuple[str, Progress | None]:
@@ -60,39 +73,122 @@ class RedisSpeedStore(SpeedStore):
         key: str,
         span: tuple[int, int],
         boundary: int,
-        every: int | None = None,
+        every: Periods | None = None,
     ) -> SpeedReading:
-        wanted = Wanted(view, key, *span, boundary, every)
+        reading, found = await self.read_many(view, [key], span, boundary, every)
+        return reading if found is None else replace(reading, buckets=found[key])
+
+    async def read_many(
+        self,
+        view: CompiledView,
+        keys: Sequence[str],
+        span: tuple[int, int],
+        boundary: int,
+        every: Periods | None = None,
+    ) -> ReadKeys:
+        wanted = [Wanted(view, key, *span, boundary, every) for key in keys]
+        return await self._tried(lambda generation: self._read(generation, wanted))
+
+    async def read_listed(
+        self,
+        view: CompiledView,
+        prefix: str,
+        span: tuple[int, int],
+        boundary: int,
+        choose: Choose,
+        every: Periods | None = None,
+    ) -> ReadKeys:
+        wanted = Wanted(view, prefix, *span, boundary, every)
+        return await self._tried(lambda generation: self._read_listed(generation, wanted, choose))
+
+    async def _tried(self, attempt: Callable[[Generation], Awaitable[ReadKeys | None]]) -> ReadKeys:
         for _ in range(_TRIES):
             generation = self._generation or await self._current()
             if generation is None:
-                return SpeedReading()
+                return SpeedReading(), None
             if generation.semantics != self._semantics:
                 # its bytes have another layout: whoever runs those definitions can read them, we cannot
                 self._generation = None
-                return await self.state()
-            reading = await self._read(generation, wanted)
-            if reading is not None:
-                return reading
+                return await self.state(), None
+            found = await attempt(generation)
+            if found is not None:
+                return found
         raise SpeedSilent("the speed state changed each time it was read: ask again")
 
-    async def _read(self, generation: Generation, wanted: Wanted) -> SpeedReading | None:
+    async def _read(self, generation: Generation, wanted: Sequence[Wanted]) -> ReadKeys | None:
         """None if what we remember no longer holds: then it was forgotten, and the next try reads it anew."""
-        chosen = wanted.within(self._containers.get(wanted.view.name, frozenset()))
-        one = KeyReading(self._layout, generation, wanted, chosen, self._closed, self._newest)
-        condemned, lease, progress, registry, *fields, stamp, current = await self._pipe.execute(
-            [*self._vouchers(generation), self._registry(generation, wanted), *one.commands(),
-             ("HMGET", self._layout.stamp(generation.id, one.shard), "batch", "floor"),
-             ("GET", self._layout.current())]
-        )  # fmt: skip
-        if current is None or current.decode() != generation.id:
-            self._forget()
+        one = wanted[0]
+        chosen = one.within(self._containers.get(one.view.name, frozenset()))
+        # each key asks of each open segment: of many keys that is more than their fields
+        most_open = MOST_OPEN if len(wanted) == 1 else _MOST_OPEN_OF_MANY
+        asked = [
+            KeyReading(self._layout, generation, each, chosen, self._closed, self._newest, most_open)
+            for each in wanted
+        ]
+        (*vouchers, registry), *fields, (*stamps, current) = await self._ask(
+            [*self._vouchers(generation), self._registry(generation, one)],
+            *(each.commands() for each in asked),
+            self._ends(generation, {each.shard for each in asked}),
+        )
+        if not self._still(generation, current):
             return None
-        reading = _reading(generation, condemned, lease, progress, stamp)
-        if not self._remembered(wanted, registry, reading.progress, chosen):
+        reading = stamped(reading_of(generation, *vouchers), stamps)
+        if not self._remembered(one, registry, reading.progress, chosen):
             return None
-        buckets = one.settle(fields, closed_segments(self._cuts(), reading.progress))
-        return None if buckets is None else replace(reading, buckets=buckets, fields=one.fields)
+        return await _settled(reading, asked, fields, closed_segments(self._cuts(), reading.progress))
+
+    async def _read_listed(self, generation: Generation, wanted: Wanted, choose: Choose) -> ReadKeys | None:
+        """`wanted` names the prefix where other reads name the key."""
+        before = reading_of(generation, *await self._pipe.execute(self._vouchers(generation)))
+        closed = closed_segments(self._cuts(), before.progress)
+        hashes = await self._hashes(generation, wanted, before.progress, closed)
+        chosen = [
+            (replace(wanted, key=key), wanted.within(hashes[key])) for key in choose(hashes) if key in hashes
+        ]
+        found, fields, unkept = dict[str, Sequence[Bucketed]](), 0, ClosedSegments(0)
+        for at in range(0, len(chosen), _AT_ONCE):
+            # nothing of it is kept: that is for keys which are asked for by name
+            asked = [
+                KeyReading(self._layout, generation, one, containers, unkept, closed)
+                for one, containers in chosen[at : at + _AT_ONCE]
+            ]
+            replies = await self._ask(*(each.commands() for each in asked))
+            for each, reply in zip(asked, replies, strict=True):
+                found[each.key] = each.settle(reply, closed) or ()
+                fields += each.fields
+        *stamps, current = await self._pipe.execute(self._ends(generation, range(generation.shards)))
+        if not self._still(generation, current):
+            return None
+        return replace(stamped(before, stamps), fields=fields), found
+
+    async def _hashes(
+        self, generation: Generation, wanted: Wanted, progress: Progress | None, closed: int
+    ) -> Mapping[str, list[int]]:
+        """The containers of each key that segments from the boundary on touched."""
+        name = wanted.view.name
+        touched = self._touched.setdefault(name, TouchedKeys(name, MOST_HASHES))
+        segments = range(wanted.boundary, (progress.cuts if progress else 0) + 1)
+        lists = TouchedLists(self._pipe, self._layout, generation)
+        return await touched.containers(lists, wanted.key, segments, closed)
+
+    async def _ask(self, *groups: Sequence[Command]) -> list[list[Any]]:
+        """The replies of each group, in one pipeline, or in several that Redis answers in time."""
+        commands = [command for group in groups for command in group]
+        replies = list[Any]()
+        for at in range(0, len(commands), _MOST_COMMANDS):
+            replies += await self._pipe.execute(commands[at : at + _MOST_COMMANDS])
+        each = iter(replies)
+        return [list(islice(each, len(group))) for group in groups]
+
+    def _still(self, generation: Generation, current: bytes | None) -> bool:
+        if current is not None and current.decode() == generation.id:
+            return True
+        self._forget()
+        return False
+
+    def _ends(self, generation: Generation, shards: Collection[int]) -> list[Command]:
+        stamps = [("HMGET", self._layout.stamp(generation.id, shard), "batch", "floor") for shard in shards]
+        return [*stamps, ("GET", self._layout.current())]
 
     def _remembered(
         self, wanted: Wanted, registry: Sequence[bytes], progress: Progress | None, chosen: list[int]
@@ -117,35 +213,26 @@ class RedisSpeedStore(SpeedStore):
             return None
         (meta,) = await self._pipe.execute([("GET", self._layout.of(name.decode(), "meta"))])
         self._forget()
-        self._generation = None if meta is None else _generation(orjson.loads(meta))
+        self._generation = None if meta is None else generation_of(orjson.loads(meta))
         return self._generation
 
     def _forget(self) -> None:
         self._generation = None
         self._containers = {}
-        self._closed.clear()
+        self._touched = {}
+        self._closed = ClosedSegments()  # whoever reads now goes on with the former one
 
 
-def _generation(meta: Mapping[str, Any]) -> Generation:
-    if meta.get("format") != FORMAT:
-        raise SpeedSilent(f"the speed state has format {meta.get('format')!r}, this API reads {FORMAT}")
-    return Generation.from_json(meta)
-
-
-def _reading(
-    generation: Generation,
-    condemned: bytes | None,
-    lease: bytes | None,
-    progress: bytes | None,
-    stamp: Sequence[bytes | None] = (),
-) -> SpeedReading:
-    consumed = Progress.from_json(orjson.loads(progress)) if progress else None
-    batch, floor = (None if value is None else int(value) for value in stamp or (None, None))
-    return SpeedReading(
-        generation=generation,
-        progress=consumed,
-        lease=Lease(**orjson.loads(lease)) if lease else None,
-        stamps=(batch,) if stamp else (),
-        floor=max(floor or 0, consumed.floor if consumed else 0),
-        condemned=condemned.decode() if condemned else None,
-    )
+async def _settled(
+    reading: SpeedReading, asked: Sequence[KeyReading], replies: Sequence[Sequence[Any]], closed: int
+) -> ReadKeys | None:
+    """None if a key was touched where nothing was asked for: what is kept says so now, and is asked again."""
+    settled = list[list[Bucketed] | None]()
+    for each, fields in zip(asked, replies, strict=True):
+        settled.append(each.settle(fields, closed))
+        if len(settled) % _TURN == 0:
+            await asyncio.sleep(0)
+    buckets = {each.key: some for each, some in zip(asked, settled, strict=True) if some is not None}
+    if any(some is None for some in settled):
+        return None
+    return replace(reading, fields=sum(each.fields for each in asked)), buckets

@@ -1,20 +1,26 @@
 """Routes of views: the catalogue, and questions."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from core.application import BoundSource
 from core.errors import UnknownName
 from core.faults import reach
 from serving_layer.answers import compose
 from serving_layer.catalogue import describe_all
+from serving_layer.interests import Interest, interest_of
 from serving_layer.openapi import ASK, LIST
+from serving_layer.past import take_past
 from serving_layer.problems import Problem
 from serving_layer.questions import parse_question
 from serving_layer.rendering import Json
 from serving_layer.services import Services
 
-__all__ = ["router"]
+__all__ = ["answer", "concern", "owner", "router"]
 
 router = APIRouter(prefix="/v1", tags=["views"])
 
@@ -30,15 +36,43 @@ async def list_views(request: Request) -> Response:
 async def ask_view(request: Request) -> Response:
     """Measures of one key over [from, to): merged, and what each layer contributed."""
     services: Services = request.app.state.services
-    name = request.path_params["view"]
+    name, given = request.path_params["view"], request.query_params.multi_items()
+    past, given = take_past(given)
+    if past is not None:
+        bound = owner(services, name)
+        question = parse_question(bound.view(name), given, services.clock)
+        return Json(await services.pasts[bound.source.name].answer(past, question))
+    return Json(await answer(services, name, given, rendered=True))
+
+
+async def answer(
+    services: Services, name: str, given: Iterable[tuple[str, str]], rendered: bool = False
+) -> dict[str, Any]:
+    """What is answered to the parameters `given`; with `rendered`, rows may be JSON already.
+
+    Raises `Problem` or `IndexBroken`.
+    """
+    bound = owner(services, name)
+    question = parse_question(bound.view(name), given, services.clock)
+    source = bound.source.name
+    if rendered and question.edges is not None:
+        told = await services.series[source].answer(question)
+    else:
+        desk = services.desks[source]
+        told = compose(question, await desk.ask(question), desk.shown)
+    reach("api.answer")
+    services.metrics.answers.labels(name, "true" if told["complete"] else "false").inc()
+    return told
+
+
+def concern(services: Services, name: str, given: Iterable[tuple[str, str]]) -> Interest:
+    """What the answer to the parameters `given` depends on now. Raises `Problem`."""
+    return interest_of(parse_question(owner(services, name).view(name), given, services.clock))
+
+
+def owner(services: Services, name: str) -> BoundSource:
+    """The source of a view. Raises `Problem` with the views there are."""
     try:
-        bound = services.application.owner(name)
+        return services.application.owner(name)
     except UnknownName as error:
         raise Problem("unknown-view", str(error), field="view", value=name, allowed=error.known) from error
-    question = parse_question(bound.view(name), request.query_params.multi_items())
-    desk = services.desks[bound.source.name]
-    evidence = await desk.ask(question)
-    reach("api.answer")
-    answer = compose(question, evidence, desk.shown)
-    services.metrics.answers.labels(name, "true" if answer["complete"] else "false").inc()
-    return Json(answer)

@@ -1,7 +1,7 @@
 """Fakes and events for tests of the serving layer."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import Any, Self
@@ -16,20 +16,25 @@ from core.buckets import floor
 from core.cuts import Cut, segment_of
 from core.handoff import Generation, Lease, Progress
 from core.instants import parse_instant
+from core.keys import index_text
 from core.logs import Logger
 from core.manifest import Manifest, Pointer
 from core.measures import Partial
+from core.periods import Periods
 from core.views import CompiledView
 from serving_layer.asking import Desk
 from serving_layer.pipes import Command, Pipe
 from serving_layer.ports import (
     Bucketed,
+    Choose,
     EventLog,
     Index,
     IndexBroken,
+    Listed,
     LogRefuses,
     LogSilent,
     Position,
+    ReadKeys,
     Snapshot,
     SpeedReading,
     SpeedSilent,
@@ -37,6 +42,7 @@ from serving_layer.ports import (
     Versions,
 )  # fmt: skip
 from serving_layer.services import Services
+from serving_layer.speed_fields import Asked, Field, SpeedFields
 from serving_layer.status import Status
 
 APPLICATION = Application.load("conf.definitions.wikipedia", ROOT / "conf" / "contracts")
@@ -161,6 +167,16 @@ class FakeIndex(Index):
         found = sorted((b, p) for (k, b), p in self.buckets.get(view.name, {}).items() if k == key)
         return [(b, p) for b, p in found if any(run.start <= b < run.end for run in runs)]
 
+    def read_many(
+        self, view: CompiledView, keys: Collection[str], runs: Sequence[Any]
+    ) -> dict[str, list[Bucketed]]:
+        return {key: self.read(view, key, runs) for key in keys}
+
+    def keys(self, view: CompiledView, prefix: str, after: bytes | None, most: int) -> list[Listed]:
+        texts = {key for key, _ in self.buckets.get(view.name, {}) if key.startswith(prefix)}
+        listed: list[Listed] = sorted((index_text(text), text) for text in texts)
+        return [(name, text) for name, text in listed if after is None or name > after][:most]
+
 
 @dataclass
 class FakeVersions(Versions):
@@ -195,7 +211,7 @@ class FakeSpeed(SpeedStore):
     silence: str | None = None
 
     async def read(
-        self, view: CompiledView, key: str, span: tuple[int, int], boundary: int, every: int | None = None
+        self, view: CompiledView, key: str, span: tuple[int, int], boundary: int, every: Periods | None = None
     ) -> SpeedReading:
         if self.silence:
             raise SpeedSilent(self.silence)
@@ -208,10 +224,66 @@ class FakeSpeed(SpeedStore):
         ]
         return SpeedReading(**{**vars(self.reading), "buckets": found, "fields": len(found)})
 
+    async def read_many(
+        self,
+        view: CompiledView,
+        keys: Sequence[str],
+        span: tuple[int, int],
+        boundary: int,
+        every: Periods | None = None,
+    ) -> ReadKeys:
+        found = {key: await self.read(view, key, span, boundary, every) for key in keys}
+        fields = sum(reading.fields for reading in found.values())
+        if self.reading.generation is None:
+            return self.reading, None
+        reading = SpeedReading(**{**vars(self.reading), "fields": fields})
+        return reading, {key: each.buckets or () for key, each in found.items()}
+
+    async def read_listed(
+        self,
+        view: CompiledView,
+        prefix: str,
+        span: tuple[int, int],
+        boundary: int,
+        choose: Choose,
+        every: Periods | None = None,
+    ) -> ReadKeys:
+        if self.silence:
+            raise SpeedSilent(self.silence)
+        if self.reading.generation is None:
+            return self.reading, None
+        there = {
+            key
+            for key, segment, _ in self.fields.get(view.name, {})
+            if segment >= boundary and key.startswith(prefix)
+        }
+        return await self.read_many(
+            view, [key for key in choose(there) if key in there], span, boundary, every
+        )
+
     async def state(self) -> SpeedReading:
         if self.silence:
             raise SpeedSilent(self.silence)
         return self.reading
+
+
+@dataclass
+class FakeFields(SpeedFields):
+    """The fields of a `FakeSpeed`."""
+
+    speed: SpeedStore
+
+    async def read(self, asked: Asked) -> tuple[SpeedReading, Sequence[Field] | None]:
+        span = (asked.start, asked.end)
+        reading = await self.speed.read(asked.view, asked.key, span, asked.boundary)
+        if not isinstance(self.speed, FakeSpeed) or reading.buckets is None:
+            return reading, None
+        held = self.speed.fields.get(asked.view.name, {})
+        return reading, sorted(
+            Field(segment, bucket, partial)
+            for (name, segment, bucket), partial in held.items()
+            if name == asked.key and segment >= asked.boundary and asked.start <= bucket < asked.end
+        )
 
 
 @dataclass
@@ -275,6 +347,9 @@ class FakePipe(Pipe):
         self.data.setdefault(key, set()).update(str(member).encode() for member in members)
         return 1
 
+    def _smembers(self, key: str) -> list[bytes]:
+        return list(self.data.get(key, ()))
+
     def _zadd(self, key: str, _: str, score: int, member: int) -> int:
         held = self.data.setdefault(key, {})
         held[str(member).encode()] = max(score, held.get(str(member).encode(), score))
@@ -304,11 +379,21 @@ def services(
 ) -> Services:
     """Services over fakes."""
     from core.folders import Folders
+    from serving_layer.explaining import Explainer
+    from serving_layer.master_events import Limits
+    from serving_layer.past_desks import PastDesks
 
     name = BOUND.source.name
     desk = Desk(BOUND, SEMANTICS, versions, speed)
     status = Status(desk, Folders(settings.data_dir, name), log, lambda: clock)
-    return Services(APPLICATION, {name: desk}, {name: status}, log, KEY, clock=lambda: clock)
+    limits = Limits(settings.as_of_records, settings.as_of_copies)
+    past = PastDesks(
+        BOUND, SEMANTICS, Folders(settings.data_dir, name), limits, settings.batch_interval, lambda: clock
+    )
+    return Services(
+        APPLICATION, {name: desk}, {name: status}, log, KEY, clock=lambda: clock, pasts={name: past},
+        explainers={name: Explainer(desk, past, FakeFields(speed), settings.dedupe_window)},
+    )  # fmt: skip
 
 
 def snapshot(manifest: Manifest, buckets: Mapping[str, Buckets]) -> Snapshot:

@@ -215,7 +215,7 @@ def test_a_broken_index_is_a_problem_and_never_a_number(stand: Stand) -> None:
         ("/v1/views/robot_edits", {"channel": "x", "from": "2015-09-12T00:30:00Z"}, "bad-range", "from",
          "2015-09-12T00:00:00Z and 2015-09-12T01:00:00Z"),
         ("/v1/views/robot_edits", {"channel": "x", "every": "minute"}, "bad-every", "every", "hour, day"),
-        ("/v1/views/wiki", {"every": "week"}, "bad-every", "every", "minute, hour, day"),
+        ("/v1/views/wiki", {"every": "year"}, "bad-every", "every", "minute, hour, day, week, month"),
         ("/v1/views/wiki", {"from": "2015-01-01", "to": "2016-01-01", "every": "minute"}, "too-many-rows",
          "every", "10000"),
         ("/v1/views/edits_by_country", {"countryIsoCode.null": "yes"}, "bad-key-part",
@@ -255,7 +255,7 @@ def test_the_catalogue_tells_the_meaning_of_every_column(stand: Stand) -> None:
     assert set(views) == set(BOUND.views)
     channel = views["edits_by_channel"]
     assert channel["bucket"] == "1 minute" and channel["tiles"] == ["1 minute", "1 hour", "1 day"]
-    assert channel["every"] == ["minute", "hour", "day"]
+    assert channel["every"] == ["minute", "hour", "day", "week", "month"]
     assert channel["key"][0]["meaning"] == {"channel": BOUND.contract.column("channel").description}
     measures = {measure["name"]: measure for measure in channel["measures"]}
     assert measures["editors"]["approximate"] and not measures["added"]["approximate"]

@@ -13,6 +13,7 @@ from core.cuts import Cut
 from core.handoff import Progress
 from core.instants import format_instant
 from core.layout import Layout
+from core.periods import Periods
 from serving_layer import key_reading
 from serving_layer.closed import closed_segments
 from serving_layer.kept import Kept
@@ -34,9 +35,16 @@ LAYOUT = Layout("t", BOUND.source.name)
 SPAN = (DAY - 86_400, DAY + 2 * 86_400)
 moments = st.integers(-20, 80).map(lambda quarter: format_instant((DAY + quarter * 900) * 1_000_000))
 events = st.lists(moments.map(lambda moment: edit(0, event_time=moment)), min_size=1, max_size=6)
+ROWS = [
+    None,
+    Periods("hour"),
+    Periods("day"),
+    Periods("day", "Asia/Kathmandu"),
+    Periods("week", "Asia/Tokyo"),
+]
 # a step: what a micro-batch brings, whether a cut follows, whether a publish raises the boundary, who asks
 steps = st.lists(
-    st.tuples(events, st.booleans(), st.booleans(), st.sampled_from([None, 3600, 86_400])),
+    st.tuples(events, st.booleans(), st.booleans(), st.sampled_from(ROWS)),
     min_size=3,
     max_size=14,
 )
@@ -67,10 +75,10 @@ def test_a_reader_that_remembers_answers_as_one_that_does_not(name: str, steps: 
                 cuts.append(Cut(len(cuts) + 1, {0: len(written)}))
 
 
-def rows(view: Any, buckets: Sequence[Any] | None, every: int | None) -> dict[int, Any]:
+def rows(view: Any, buckets: Sequence[Any] | None, every: Periods | None) -> dict[int, Any]:
     groups: dict[int, list[Any]] = {}
     for bucket, partial in buckets or ():
-        groups.setdefault(bucket - bucket % every if every else 0, []).append(partial)
+        groups.setdefault(every.start(bucket) if every else 0, []).append(partial)
     return {row: view.present(view.merge_all(partials)) for row, partials in groups.items()}
 
 

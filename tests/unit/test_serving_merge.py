@@ -1,7 +1,9 @@
 """The law of the serving layer: where the boundary lies changes no answer."""
 
 import asyncio
+import json
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,14 @@ from hypothesis import strategies as st
 
 from bench.state import manifest_of, publish, speed_commands
 from core.folders import Folders
-from core.instants import format_instant
+from core.instants import format_instant, parse_instant
 from core.layout import Layout
 from core.views import CompiledView
 from serving_layer.answers import compose
 from serving_layer.asking import Desk
-from serving_layer.questions import parse_question
+from serving_layer.questions import Question, parse_question
+from serving_layer.rendering import to_json
+from serving_layer.series import Series
 from serving_layer.snapshots import Watch
 from serving_layer.speed_state import RedisSpeedStore
 from tests.serving_kit import (
@@ -34,11 +38,16 @@ from tests.serving_kit import (
     segments,
     silent_logger,
 )  # fmt: skip
+from tests.unit.test_periods import walked
 
 Events = list[dict[str, Any]]
-Rows = list[tuple[str | None, dict[str, Any]]]
+Rows = list[tuple[int | None, dict[str, Any]]]
 NAMES = ("a", "b", "ä:1-")
-RANGES = st.tuples(st.integers(-26, 50), st.integers(1, 60), st.sampled_from([None, "hour", "day"]))
+UNITS = [None, "hour", "day", "week", "month"]
+RANGES = st.tuples(st.integers(-26, 50), st.integers(1, 60), st.sampled_from(UNITS))
+QUARTER, MONTH = 900, 32 * 86_400
+# how many days after the first a day lies on which clocks change somewhere
+DAYS = st.sampled_from([0, 22, 43])
 
 edits = st.builds(
     lambda seconds, **values: edit(0, event_time=format_instant((DAY + seconds) * 1_000_000), **values),
@@ -59,22 +68,36 @@ edits = st.builds(
 @given(data=st.data())
 def test_any_cut_into_batch_and_speed_answers_as_no_cut_at_all(name: str, data: st.DataObject) -> None:
     view = BOUND.view(name)
-    events = data.draw(st.lists(edits, min_size=1, max_size=30))
+    events = moved(data.draw(st.lists(edits, min_size=1, max_size=30)), days := data.draw(DAYS))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=4)))
     boundary = data.draw(st.integers(0, len(cuts)))
     asked = data.draw(st.sampled_from(events))
     start, length, every = data.draw(RANGES)
     parameters = key_parameters(view, asked)
     if data.draw(st.booleans()):
-        hours = {"from": str((DAY + start * 3600) * 1000), "to": str((DAY + (start + length) * 3600) * 1000)}
-        parameters |= hours
+        first = DAY + days * 86_400 + start * 3600
+        ends = {"from": str(first * 1000), "to": str((first + length * 3600) * 1000)}
+        parameters |= data.draw(st.sampled_from([ends, *({name: ends[name]} for name in ends)]))
     if every:
-        parameters["every"] = every
+        parameters |= {"every": every, "zone": data.draw(st.sampled_from(zones(view)))}
 
     told = answer(view, events, cuts, boundary, parameters)
 
     assert told["complete"], told["reasons"]
-    assert [(row["from"], row["measures"]) for row in told["rows"]] == plain(view, events, asked, parameters)
+    rows = [(row["from"] and parse_instant(row["from"]), row["measures"]) for row in told["rows"]]
+    assert rows == plain(view, events, asked, parameters)
+
+
+def moved(events: Events, days: int) -> Events:
+    return [
+        event | {"event_time": format_instant(parse_instant(event["event_time"]) + days * 86_400_000_000)}
+        for event in events
+    ]
+
+
+def zones(view: CompiledView) -> list[str]:
+    """Those whose hours begin with a bucket."""
+    return ["UTC", "Europe/Berlin"] + ["Asia/Kathmandu", "Australia/Lord_Howe"] * (view.width < QUARTER)
 
 
 def key_parameters(view: CompiledView, event: dict[str, Any]) -> dict[str, str]:
@@ -109,6 +132,11 @@ def answer(
         question = parse_question(view, parameters.items())
         told = [compose(question, asyncio.run(desk.ask(question)), desk.shown) for _ in range(2)]
         assert told[0]["rows"] == told[1]["rows"]
+        if question.edges:
+            series = Series(desk)
+            for _ in range(2):
+                rendered = to_json(asyncio.run(series.answer(question)))
+                assert json.loads(rendered) == json.loads(to_json(told[1]))
         return told[1]
 
 
@@ -122,26 +150,30 @@ def plain(view: CompiledView, events: Events, asked: dict[str, Any], parameters:
         if own == key and question.first <= bucket < question.last
     )
     if question.every is None:
-        merged = view.merge_all([partial for _, partial in found])
-        start = None if question.start is None else format_instant(question.start * 1_000_000)
-        return [(start, view.present(merged))]
-    return plain_series(view, found, question)
+        start = None if question.start is None else question.start * 1_000_000
+        return [(start, view.present(view.merge_all([partial for _, partial in found])))]
+    return [
+        (
+            start * 1_000_000,
+            view.present(view.merge_all([one for bucket, one in found if start <= bucket < end])),
+        )
+        for start, end in plain_rows(question, [bucket for bucket, _ in found])
+    ]
 
 
-def plain_series(
-    view: CompiledView, found: list[Any], question: Any
-) -> list[tuple[str | None, dict[str, Any]]]:
-    steps = [bucket - bucket % question.every for bucket, _ in found]
-    first, last = min(steps, default=0), max(steps, default=-1) + question.every
-    start = first if question.start is None else question.start
-    end = last if question.end is None else question.end
-    if not found and question.start is None:
+def plain_rows(question: Question, found: list[int]) -> list[tuple[int, int]]:
+    """By looking at the clock each quarter of an hour, for longer than a month before and after."""
+    assert question.every
+    if not found and (question.start is None or question.end is None):
         return []
-    rows: Rows = []
-    at = start
-    while at < end:
-        stop = min(at - at % question.every + question.every, end)
-        merged = view.merge_all([partial for bucket, partial in found if at <= bucket < stop])
-        rows.append((format_instant(at * 1_000_000), view.present(merged)))
-        at = stop
-    return rows
+    first = found[0] if question.start is None else question.start
+    last = found[-1] + 1 if question.end is None else question.end
+    edges = walked(question.every.unit, question.zone, first - first % QUARTER - MONTH, last + MONTH, QUARTER)
+    rows = [(start, end) for start, end in pairwise(edges[1:-1]) if start < last and first < end]
+    return [
+        (
+            start if question.start is None else max(start, first),
+            end if question.end is None else min(end, last),
+        )
+        for start, end in rows
+    ]

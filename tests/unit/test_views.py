@@ -79,6 +79,7 @@ def test_a_compiled_view_can_be_pickled() -> None:
         ({"measures": {"text": Count()}}, "named unlike each other and unlike its key parts"),
         ({"measures": {"n": Count(), "N": Count()}}, "named unlike each other"),
         ({"measures": {"from": Count()}}, "is none of"),
+        ({"key": {"zone": "text"}}, "is none of"),
         ({"measures": {"a__b": Count()}}, "single underscores"),
         ({"name": "my-view"}, "letters, digits and single underscores"),
     ],
@@ -89,6 +90,10 @@ def test_a_wrong_definition_is_named_with_the_way_out(changes: dict[str, Any], m
     assert message in str(caught.value)
     notes = getattr(caught.value, "__notes__", [])
     assert any("of source 'shop.orders'" in note for note in notes)
+
+
+def test_a_measure_may_be_named_like_a_parameter_of_questions() -> None:
+    assert set(view(measures={"last": Count()}).compile(COLUMNS).measures) == {"last"}
 
 
 @pytest.mark.parametrize("twin", ["v", "V"])

@@ -1,0 +1,36 @@
+"""Some of a view's measures: what an answer shows of them, from partials that hold all of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from core.errors import UnknownName
+from core.measures import Partial
+from core.views import CompiledView
+
+__all__ = ["cutter", "narrowed"]
+
+
+def narrowed(view: CompiledView, names: Sequence[str]) -> CompiledView:
+    """The view with these measures alone, in this order; raises `UnknownName`."""
+    unknown = next((name for name in names if name not in view.measures), None)
+    if unknown is not None:
+        raise UnknownName("measure", unknown, view.measures)
+    return replace(view, measures={name: view.measures[name] for name in names})
+
+
+def cutter(view: CompiledView, names: Sequence[str]) -> Callable[[Partial], Partial]:
+    """Makes partials of the view to partials of `narrowed(view, names)`."""
+    if list(names) == list(view.measures):
+        return lambda partial: partial
+    places = _places(view)
+    wanted = [place for name in names for place in places[name]]
+    return lambda partial: tuple(partial[place] for place in wanted)
+
+
+def _places(view: CompiledView) -> dict[str, range]:
+    """Where the slots of each measure lie in a partial."""
+    places, at = dict[str, range](), 0
+    for name, measure in view.measures.items():
+        places[name] = range(at, at + len(measure.slots))
+        at += len(measure.slots)
+    return places

@@ -1,0 +1,70 @@
+"""A view applied to single events in plain Python: what Spark does with it over millions of them."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from core.buckets import floor
+from core.conversions import Run
+from core.evaluation import evaluator
+from core.measures import Partial
+from core.views import CompiledView, View
+
+__all__ = ["PerEvent"]
+
+Values = Mapping[str, Any]
+_MICROS = 1_000_000
+
+
+@dataclass(frozen=True)
+class PerEvent:
+    """Functions of an event's decoded values by column."""
+
+    view: CompiledView
+    event_time: str
+    _key: Mapping[str, Run]
+    _where: Run
+    _inputs: Mapping[str, Run]
+
+    @classmethod
+    def of(cls, definition: View, view: CompiledView, columns: Mapping[str, str]) -> "PerEvent":
+        """A definition and what it compiles to over `columns`. Raises `NotEvaluable`."""
+        key = definition.key if isinstance(definition.key, Mapping) else {n: n for n in definition.key}
+        inputs = {name: measure.expression or "1" for name, measure in view.measures.items()}
+        return cls(
+            view, definition.source.event_time,
+            {name: evaluator(text, columns) for name, text in key.items()},
+            evaluator(definition.where or "true", columns),
+            {name: evaluator(text, columns) for name, text in inputs.items()},
+        )  # fmt: skip
+
+    def key_text(self, values: Values) -> str:
+        return self.view.key_of({name: run(values) for name, run in self._key.items()})
+
+    def bucket(self, values: Values) -> int:
+        """The start of the finest bucket that the event counts in, in seconds since 1970."""
+        return floor(values[self.event_time] // _MICROS, self.view.width)
+
+    def is_counted(self, values: Values) -> bool:
+        """Whether the view's condition is true of the event."""
+        return self._where(values) is True
+
+    def inputs(self, values: Values) -> list[Any]:
+        """What the event gives to each measure, in their order."""
+        return [run(values) for run in self._inputs.values()]
+
+    def fold(self, events: Iterable[Values]) -> dict[tuple[str, int], Partial]:
+        """Partials of the events that count, by key and bucket, as a table holds them."""
+        groups: dict[tuple[str, int], list[list[Any]]] = {}
+        for values in events:
+            if self.is_counted(values):
+                place = (self.key_text(values), self.bucket(values))
+                groups.setdefault(place, []).append(self.inputs(values))
+        return {place: self._partial(rows) for place, rows in groups.items()}
+
+    def _partial(self, rows: list[list[Any]]) -> Partial:
+        columns = zip(self.view.measures.values(), zip(*rows, strict=True), strict=True)
+        slots = tuple(slot for measure, column in columns for slot in measure.lift_all(column))
+        codec = self.view.codec
+        # packed, so that a decimal has the digits of its column
+        return codec.unpack(codec.pack(slots))

@@ -1,0 +1,143 @@
+"""Answers about several keys: what was gathered, as it is rendered."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from core.measures import Partial
+from core.narrowing import narrowed
+from core.ranking import Score, rank
+from serving_layer.answers import rows_of, standing
+from serving_layer.cursors import Cursor
+from serving_layer.gathering import Gathered
+from serving_layer.listings import Page, Prefix, Ranking, key_of_text
+from serving_layer.moments import text_of
+from serving_layer.ports import Bucketed
+from serving_layer.presenting import Presenter
+from serving_layer.queries import Query
+from serving_layer.questions import Question
+
+__all__ = ["compose_page", "compose_query", "compose_ranking"]
+
+_AT_ONCE = 50  # keys shown or scored before other requests have their turn
+
+
+async def compose_query(query: Query, gathered: Gathered) -> dict[str, Any]:
+    """A result for each key, in the order in which they were asked for."""
+    rows = _Rows(query.question, gathered, query.measures)
+    results = []
+    for place, question in enumerate(query.questions):
+        results.append({"key": dict(question.key), "rows": rows.of(question.key_text)})
+        await _turn(place)
+    return {
+        "view": query.question.view.name,
+        **_range(query.question),
+        "results": results,
+        **standing(gathered),
+        "read": _read(gathered),
+    }
+
+
+async def compose_page(page: Page, gathered: Gathered) -> dict[str, Any]:
+    """A result for each key of the page, and the cursor of the next one; None on the last."""
+    view, results = page.prefix.question.view, []
+    rows = _Rows(page.prefix.question, gathered, list(view.measures))
+    for place, key in enumerate(gathered.keys):
+        results.append({"key": key_of_text(view, key), "rows": rows.of(key)})
+        await _turn(place)
+    version = gathered.snapshot.manifest.version if gathered.snapshot.manifest else 0
+    first = page.cursor.version if page.cursor else version
+    return {
+        **_listed(page.prefix),
+        "results": results,
+        "cursor": gathered.more and Cursor(page.digest, first, gathered.more).text,
+        "version_changed": version != first,
+        **standing(gathered),
+        "read": {**_read(gathered), "unnamed": gathered.unnamed},
+    }
+
+
+async def compose_ranking(ranking: Ranking, gathered: Gathered) -> dict[str, Any]:
+    """The first keys, whether each is certain to be among them, and what no other key goes beyond."""
+    keys, scores = await _scores(ranking, gathered)
+    found = rank(scores, ranking.most, ranking.least_first)
+    view = ranking.prefix.question.view
+    rows = _Rows(ranking.prefix.question, gathered, [ranking.measure])
+    first = [
+        {"rank": number, "key": key_of_text(view, keys[place]), "certain": certain, **rows.of(keys[place])[0]}
+        for number, (place, certain) in enumerate(zip(found.first, found.certain, strict=True), 1)
+    ]
+    exact = not gathered.unnamed and all(score.lower == score.upper for score in scores)
+    return {
+        **_listed(ranking.prefix),
+        "by": ranking.by,
+        "order": "least" if ranking.least_first else "most",
+        "rows": first,
+        "exact": exact,
+        "others": {"keys": len(scores) - len(first), "bound": found.bound},
+        **standing(gathered),
+        "read": {**_read(gathered), "unnamed": gathered.unnamed},
+    }
+
+
+class _Rows:
+    """The rows of each key."""
+
+    def __init__(self, question: Question, gathered: Gathered, measures: Sequence[str]) -> None:
+        self._question = replace(question, view=narrowed(question.view, measures))
+        self._gathered = gathered
+        self._presenter = Presenter(self._question.view, None, question.zone)
+
+    def of(self, key: str) -> list[dict[str, Any]]:
+        question, gathered = self._question, self._gathered
+        batch, speed = (
+            None if parts is None else parts.get(key, ()) for parts in (gathered.batch_of, gathered.speed_of)
+        )
+        if question.every is not None:
+            return rows_of(question, batch, speed, None)
+        return [self._presenter.row((question.start, question.end), _partials(batch), _partials(speed))]
+
+
+def _partials(found: Sequence[Bucketed] | None) -> list[Partial] | None:
+    return None if found is None else [one for _, one in found]
+
+
+async def _scores(ranking: Ranking, gathered: Gathered) -> tuple[list[str], list[Score]]:
+    """Of every key that has a value in the range."""
+    measure = ranking.prefix.question.view.measures[ranking.measure]
+    keys, scores = list[str](), list[Score]()
+    for place, key in enumerate(gathered.keys):
+        found = [
+            one for parts in (gathered.batch_of, gathered.speed_of) if parts for _, one in parts.get(key, ())
+        ]
+        score = ranking.score(measure.present(measure.merge_all(found))) if found else None
+        if score is not None:
+            keys.append(key)
+            scores.append(score)
+        await _turn(place)
+    return keys, scores
+
+
+async def _turn(place: int) -> None:
+    if place % _AT_ONCE == 0:
+        await asyncio.sleep(0)
+
+
+def _listed(prefix: Prefix) -> dict[str, Any]:
+    return {"view": prefix.question.view.name, "prefix": dict(prefix.parts), **_range(prefix.question)}
+
+
+def _range(question: Question) -> dict[str, Any]:
+    zone = question.zone
+    return {
+        "from": None if question.start is None else text_of(question.start, zone),
+        "to": None if question.end is None else text_of(question.end, zone),
+        "every": question.every_name,
+        "zone": zone,
+    }
+
+
+def _read(gathered: Gathered) -> dict[str, int]:
+    fields = gathered.speed.fields if gathered.speed else 0
+    return {"keys": len(gathered.keys), "tiles": gathered.tiles, "fields": fields}

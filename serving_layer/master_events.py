@@ -1,0 +1,126 @@
+"""Events of the master dataset that a question is about, and which copies of them count.
+
+Of the copies of an event the first one counts, in the order of segment, partition and offset, whatever view,
+key or time the others have: a copy is looked for among all valid records before the position.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from core.application import BoundSource
+from core.cuts import Cut, Offsets, segment_of
+from core.keys import parse_key
+from core.per_event import PerEvent
+from serving_layer.master_log import Stand
+from serving_layer.master_rows import MasterRows, Place, Row, Wanted
+from serving_layer.problems import Problem
+
+__all__ = ["Limits", "MasterEvents", "Search"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How many records a question may decode, and how many it may look through for them and their copies."""
+
+    records: int
+    copies: int
+
+
+@dataclass(frozen=True)
+class Search:
+    """Which events are looked for: keys that `accepts` takes, event time in [start, end) seconds, positions
+    in [since, until). `key` is the only key there is, if there is only one.
+    """
+
+    accepts: Callable[[str], bool]
+    start: int
+    end: int
+    since: Offsets
+    until: Offsets
+    key: str | None = None
+
+
+class MasterEvents:
+    """Reads the events of one source. Blocks."""
+
+    def __init__(self, bound: BoundSource, limits: Limits) -> None:
+        self._bound, self.limits = bound, limits
+        self._rows = MasterRows(bound.contract)
+
+    def find(self, stand: Stand, of: PerEvent, search: Search) -> list[Row]:
+        """Valid records; which of them count is not asked yet. Raises `Problem` if there is too much to read.
+
+        The view's condition is not asked.
+        """
+        wanted = Wanted(search.start, search.end, self._plain(of, search.key))
+        return [row for row in self._read(stand, search, wanted) if self._fits(of, search, row)]
+
+    def refused(self, stand: Stand, search: Search) -> list[Row]:
+        """Records that the contract refuses, whatever they are about. Raises `Problem` as `find`."""
+        wanted = Wanted(0, 0, {}, refused=True)
+        return [row for row in self._read(stand, search, wanted) if row.reason is not None]
+
+    def first(
+        self, stand: Stand, ids: Collection[str], until: Offsets, cuts: Sequence[Cut]
+    ) -> dict[str, Place]:
+        """The copy that counts, of each of these event ids. Raises `Problem` if there is too much to read."""
+        spend = _budget(self.limits.copies, "looks through the ids of", "LAMBDA_AS_OF_COPIES")
+        found: dict[str, Place] = {}
+        for file in stand.within({}, until) if ids else ():
+            for event_id, place in self._rows.copies(file, until, ids, spend):
+                other = found.get(event_id, place)
+                found[event_id] = place if place == other else min(place, other, key=_order(cuts))
+        return found
+
+    def event_id(self, row: Row) -> str:
+        return str(row.values[self._bound.contract.event_id])
+
+    def _read(self, stand: Stand, search: Search, wanted: Wanted) -> Iterator[Row]:
+        look = _budget(self.limits.copies, "looks through", "LAMBDA_AS_OF_COPIES")
+        read = _budget(self.limits.records, "reads", "LAMBDA_AS_OF_RECORDS")
+        for file in stand.within(search.since, search.until):
+            for row in self._rows.read(file, search.since, search.until, wanted, look):
+                read(1)
+                yield row
+
+    def _fits(self, of: PerEvent, search: Search, row: Row) -> bool:
+        if row.reason is not None:
+            return False
+        return search.start <= of.bucket(row.values) < search.end and search.accepts(of.key_text(row.values))
+
+    def _plain(self, of: PerEvent, key: str | None) -> dict[str, Any]:
+        """Parts of the key that are columns, with their values."""
+        parts = parse_key(key) if key is not None else []
+        definition = self._bound.definitions[of.view.name].key
+        texts = definition.values() if isinstance(definition, Mapping) else definition
+        types = self._bound.contract.types
+        return {
+            text: _value(part, types[text]) for text, part in zip(texts, parts, strict=False) if text in types
+        }
+
+
+def _order(cuts: Sequence[Cut]) -> Callable[[Place], tuple[int, Place]]:
+    return lambda place: (segment_of(place[0], place[1], cuts), place)
+
+
+def _value(part: str | None, kind: str) -> Any:
+    if part is None:
+        return None
+    return int(part) if kind == "long" else part == "true" if kind == "boolean" else part
+
+
+def _budget(most: int, does: str, setting: str) -> Callable[[int], None]:
+    spent = 0
+
+    def spend(rows: int) -> None:
+        nonlocal spent
+        spent += rows
+        if spent > most:
+            raise Problem.of_field(
+                "too-many-records", "from", None, f"at most {most} records ({setting})",
+                f"the question {does} more than {most} records of the master dataset: ask about a shorter "
+                f"range, or a position nearer to a retained version, or raise {setting}",
+            )  # fmt: skip
+
+    return spend
