@@ -7,7 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 from pyspark.sql import SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql.types import DataType
 
 __all__ = ["overwrite"]
 
@@ -15,7 +15,7 @@ __all__ = ["overwrite"]
 def overwrite(
     spark: SparkSession,
     table: Path,
-    schema: StructType,
+    schema: DataType,
     folders: Sequence[str],
     added: Sequence[str],
     properties: dict[str, str],
@@ -40,7 +40,7 @@ def overwrite(
 
 
 def _metadata(
-    transaction: Any, schema: StructType, folders: Sequence[str], properties: dict[str, str], now: int
+    transaction: Any, schema: DataType, folders: Sequence[str], properties: dict[str, str], now: int
 ) -> str | None:
     """The table's description as JSON; None if it has this one already."""
     old, text = transaction.metadata(), schema.json()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import DataType, StructType
 
 from batch_layer import delta_log
 from batch_layer.delta_commit import overwrite
@@ -100,7 +100,7 @@ def _metadata(version: int) -> str:
     return f'{{"manifest": {version}}}'
 
 
-def _schema(view: CompiledView) -> StructType:
+def _schema(view: CompiledView) -> DataType:
     """The columns of `tiles`."""
     parts = {name: part.type for name, part in view.key.items()}
     slots = {name: slot.kind for name, slot in view.slots}

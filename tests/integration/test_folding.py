@@ -15,11 +15,15 @@ from pyspark.sql import functions as F
 
 from batch_layer import delta_log, folding
 from batch_layer.folding import fold_views
+from batch_layer.folds import foldable
 from batch_layer.recompute import commit_files, tiles, write_view
 from batch_layer.session import build_session
+from conf.settings import Settings
 from core import Count, Max, Mean, Min, Quantiles, Source, Sum, Top, Uniques, View
 from core.folders import Folders
 from core.views import CompiledView
+from demo.dataset import edits
+from tests.batch_kit import bench
 from tests.expressions import COLUMNS
 
 SOURCE = Source("things", contract="things", event_time="moment")
@@ -220,3 +224,22 @@ def test_rows_are_found_by_the_statistics_of_their_files(
     for day in ("1969-12-30", "1970-01-01", "1970-01-03"):
         wanted = tiles(events, view("by_text"), PARTITIONS).where(f"tile = 86400 AND bucket = '{day}'")
         assert found.where(f"tile = 86400 AND bucket = '{day}'").count() == wanted.count() > 0
+
+
+class Latest(Max):
+    """A measure of a user's own, which has no fold."""
+
+
+def test_a_view_without_folds_is_published_beside_the_others(spark: SparkSession, settings: Settings) -> None:
+    source = Source("wikipedia.edits", contract="wikipedia_edits")
+    folds, none = (
+        View(name, source, key=("channel",), measures={"edits": Count(), "last": of("event_time")})
+        for name, of in (("folds", Max), ("none", Latest))
+    )
+    made = bench(spark, settings).of([folds, none])
+    made.archive(edits(settings)[:300], edits(settings)[300:500])
+    manifest = made.run.run()
+    assert manifest is not None
+    assert [foldable(view) for view in made.bound.views.values()] == [True, False]
+    assert made.rows(manifest, "folds") == made.rows(manifest, "none") != {}
+    assert not list(made.run.folders.index(0).parent.glob(".*"))
