@@ -16,7 +16,7 @@ from serving_layer.kept import Kept, weight
 __all__ = ["Bundle", "Closed", "ClosedSegments", "Place", "closed_segments"]
 
 LIMIT = 32 << 20
-Place = tuple[str, str, int]  # view, key, container
+Place = tuple[str, str, int, int]  # view, key, start and end of a container, or of the part asked for
 
 
 @dataclass(frozen=True)

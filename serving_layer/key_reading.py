@@ -38,13 +38,17 @@ class Wanted:
     def within(self, containers: Iterable[int]) -> list[int]:
         return sorted(at for at in containers if self.start < at + self.step and at < self.end)
 
-    def takes_whole(self, container: int) -> bool:
-        """Whether all of a container goes into one row."""
-        inside = self.start <= container and container + self.step <= self.end
-        return inside and (self.every is None or self.every.one_holds(container, container + self.step))
+    def in_one_row(self, container: int) -> bool:
+        """Whether all that is asked for of a container goes into one row."""
+        if self.every is None:
+            return True
+        end = container + self.step
+        return self.start <= container and end <= self.end and self.every.one_holds(container, end)
 
     def place(self, container: int) -> Place:
-        return (self.view.name, self.key, container)
+        """What is asked for of a container: at the ends of a range that is a part of it."""
+        end = container + self.step
+        return (self.view.name, self.key, max(self.start, container), min(self.end, end))
 
 
 class KeyReading:
@@ -120,7 +124,7 @@ class KeyReading:
 
     def _colded(self, at: int, flat: Sequence[bytes], upto: int) -> list[Bucketed]:
         final, still_open = _apart(self._read(zip(flat[::2], flat[1::2], strict=True)), upto)
-        if len(final) < _WORTH or not self._wanted.takes_whole(at):
+        if len(final) < _WORTH or not self._wanted.in_one_row(at):
             return [*final, *still_open]
         partial = self._wanted.view.merge_all([one for _, one in final])
         self._kept.containers.put(
@@ -130,7 +134,7 @@ class KeyReading:
 
     def _closed(self, container: int) -> Closed | None:
         """What is kept of a container, if it helps to answer this."""
-        if not self._wanted.takes_whole(container):
+        if not self._wanted.in_one_row(container):
             return None
         closed = self._kept.containers.get(self._wanted.place(container))
         if closed is None or closed.boundary != self._wanted.boundary:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bench.state import manifest_of, speed_commands, write_index
 from core.buckets import Run
 from core.cuts import Cut
+from core.instants import format_instant
 from core.keys import index_text, key_text
 from core.layout import Layout
 from serving_layer.index import LmdbIndex
@@ -200,6 +201,27 @@ def test_lists_asked_for_at_once_with_other_boundaries_do_not_disturb_each_other
             assert set(found or ()) == wanted
 
     hold()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 47)), max_size=40),
+    st.lists(st.tuples(st.integers(0, 47), st.integers(1, 48)), min_size=2, max_size=8),
+)
+def test_ranges_that_end_inside_of_days_are_told_from_each_other(
+    drawn: list[tuple[int, int]], ranges: list[tuple[int, int]]
+) -> None:
+    events = [
+        (segment, edit(n, event_time=format_instant((DAY + hour * 3600) * 1_000_000)))
+        for n, (segment, hour) in enumerate(drawn)
+    ]
+    one, key = store(events)[0], place(PAGE, edit(1))[0]
+    for first, length in [*ranges, *ranges]:
+        span = (DAY + first * 3600, DAY + (first + length) * 3600)
+        _, found = asyncio.run(one.read_many(PAGE, [key], span, 1))
+        merged = PAGE.merge_all([partial for _, partial in (found or {})[key]])
+        wanted = [hour for segment, hour in drawn if segment >= 1 and first <= hour < first + length]
+        assert PAGE.present(merged)["edits"] == len(wanted)
 
 
 def test_a_speed_state_with_more_keys_than_a_process_lists_is_refused() -> None:
