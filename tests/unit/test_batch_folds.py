@@ -24,7 +24,7 @@ from core.measures import Measure, Partial
 from core.views import CompiledView
 
 COLUMNS = {
-    "n": "long",
+    "number": "long",
     "x": "double",
     "d": "decimal(10,2)",
     "text": "string",
@@ -54,7 +54,9 @@ def _differing(measure: Measure, groups: list[list[Any]], kind: pa.DataType) -> 
     return [pair for pair in zip(wanted, found, strict=True) if not measure.same(*pair)]
 
 
-@pytest.mark.parametrize("measure", [Sum("n"), Mean("n"), Min("n"), Max("n"), Quantiles("x")], ids=repr)
+@pytest.mark.parametrize(
+    "measure", [Sum("number"), Mean("number"), Min("number"), Max("number"), Quantiles("x")], ids=repr
+)
 @settings(deadline=None)
 @given(groups=st.lists(st.lists(LONGS, min_size=1, max_size=5), min_size=1, max_size=5))
 def test_a_fold_over_longs_is_exact(measure: Measure, groups: list[list[int | None]]) -> None:
@@ -97,8 +99,8 @@ def test_counts_are_of_events_or_of_values() -> None:
     groups = _groups([[1, 2], [3]])
     assert fold(Count().bind(COLUMNS), None, groups)[0].to_pylist() == [2, 1]
     flags = pa.array([True, False, False])
-    assert fold(Count("n").bind(COLUMNS), flags, groups)[0].to_pylist() == [1, 0]
-    assert input_sql(Count("n").bind(COLUMNS)) == "(`n`) IS NOT NULL"
+    assert fold(Count("number").bind(COLUMNS), flags, groups)[0].to_pylist() == [1, 0]
+    assert input_sql(Count("number").bind(COLUMNS)) == "(`number`) IS NOT NULL"
 
 
 class Longest(Max):
@@ -107,12 +109,12 @@ class Longest(Max):
 
 def _view(**measures: Measure) -> CompiledView:
     source = Source("s", contract="s", event_time="at")
-    return View("v", source, key=("text", "n", "b"), measures=measures).compile(COLUMNS)
+    return View("v", source, key=("text", "number", "b"), measures=measures).compile(COLUMNS)
 
 
 def test_a_view_with_a_measure_of_a_users_own_class_is_left_to_spark() -> None:
-    assert foldable(_view(events=Count(), total=Sum("n")))
-    assert not foldable(_view(events=Count(), most=Longest("n")))
+    assert foldable(_view(events=Count(), total=Sum("number")))
+    assert not foldable(_view(events=Count(), most=Longest("number")))
 
 
 @settings(deadline=None)
@@ -121,14 +123,14 @@ def test_keys_are_the_texts_of_their_parts(rows: list[tuple[str | None, int | No
     texts, numbers, flags = (list(column) for column in zip(*rows, strict=True))
     parts = [pa.array(texts, pa.string()).dictionary_encode(), pa.array(numbers, pa.int64())]
     view, found = _view(events=Count()), _keys([*parts, pa.array(flags, pa.bool_())], len(rows))
-    wanted = [view.key_of({"text": text, "n": number, "b": flag}) for text, number, flag in rows]
+    wanted = [view.key_of({"text": text, "number": number, "b": flag}) for text, number, flag in rows]
     assert found.to_pylist() == wanted
     assert _keys([], 2).to_pylist() == [key_text([]), key_text([])]
 
 
 def _view_of_two() -> Asked:
     """A view, and the columns that `_spilled` gives it."""
-    source, measures = Source("s", contract="s", event_time="at"), {"events": Count(), "total": Sum("n")}
+    source, measures = Source("s", contract="s", event_time="at"), {"events": Count(), "total": Sum("number")}
     view = View("v", source, key=("text", "b"), measures=measures).compile(COLUMNS)
     return Asked(view, ("c0", "c2"), (None, "c1"), "c3")
 
