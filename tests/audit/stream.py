@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import orjson
@@ -21,7 +21,7 @@ __all__ = ["Stream", "disturbed"]
 _LATE, _TWICE, _BACK = 0.02, 0.03, 100
 
 
-def disturbed(events: Sequence[Event], seed: int = 1) -> Iterator[Event]:
+def disturbed(events: Iterable[Event], seed: int = 1) -> Iterator[Event]:
     """The events in order; some happened long before, and after some a recent one comes again."""
     draw, recent = random.Random(seed), list[Event]()
     for event in events:
@@ -36,7 +36,7 @@ class Stream:
     """Sends while the block runs, except while `paused` is set. `rate` is events a second."""
 
     def __init__(
-        self, settings: Settings, topic: str, events: Sequence[Event], ledger: Ledger, rate: float
+        self, settings: Settings, topic: str, events: Iterable[Event], ledger: Ledger, rate: float
     ) -> None:
         self._topic, self._events, self.ledger, self._rate = topic, events, ledger, rate
         self._stop, self.paused = threading.Event(), threading.Event()

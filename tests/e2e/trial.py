@@ -17,7 +17,7 @@ from conf.clients import kafka_options, redis_options
 from conf.settings import Settings
 from core.faults import POINTS, Action, plant, struck, struck_at
 from core.folders import Folders
-from demo.dataset import edits
+from demo.dataset import edits, multiply
 from demo.probes import Probe
 from local.child import running
 from local.platform import Platform
@@ -31,7 +31,8 @@ from tests.audit.views import EDITS
 
 __all__ = ["AFTER_A_PUBLISH", "PATIENCE", "PROBES", "Row", "Trial", "settings_of"]
 
-RATE = 20.0  # events a second: a few thousand in all
+RATE = 20.0  # events a second
+DAYS = 20  # of them, so that the stream outlasts the suite on a slow machine too
 PROBES = [
     Probe("wiki", {}),
     Probe("wiki", {}, "2015-09-12T00:10:00Z", "2015-09-12T00:20:00Z"),
@@ -93,7 +94,7 @@ class Trial:
             self.admin = KafkaAdminClient(**kafka_options(self.settings))
             stack.callback(self.admin.close)
             ensure_topic(self.admin, EDITS.topic, 2)
-            events = edits(self.settings)
+            events = multiply(edits(self.settings), DAYS)
             self.stream = stack.enter_context(Stream(self.settings, EDITS.topic, events, self.ledger, RATE))
             stack.enter_context(self.auditor)
             self.redis = stack.enter_context(
