@@ -15,6 +15,7 @@ __all__ = ["Run", "cast", "coerced", "part_of_time"]
 Run = Callable[[Mapping[str, Any]], Any]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = 1_000_000
+_LEAST, _MOST = -(1 << 63), (1 << 63) - 1
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?)?")
 
 
@@ -45,10 +46,11 @@ def cast(source: str, target: str, value: Any) -> Any:
 
 
 def _to_long(value: Any, _: str) -> int | None:
-    if isinstance(value, float) and not isfinite(value):
-        return None
-    whole = int(value.to_integral_value(ROUND_DOWN)) if isinstance(value, Decimal) else trunc(value)
-    return whole if -(1 << 63) <= whole < 1 << 63 else None
+    if isinstance(value, Decimal):
+        whole = int(value.to_integral_value(ROUND_DOWN))
+        return whole if _LEAST <= whole <= _MOST else None
+    # Spark holds a double against the bounds as doubles, where the upper one is 2**63, and keeps it within
+    return min(trunc(value), _MOST) if isfinite(value) and _LEAST <= value <= float(_MOST) else None
 
 
 def _moment(micros: int) -> datetime:
