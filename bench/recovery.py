@@ -24,7 +24,7 @@ from conf.clients import kafka_options
 from conf.definitions.wikipedia import EDITS
 from conf.settings import Settings
 from core.folders import Folders
-from demo.dataset import edits
+from demo.dataset import edits, multiply
 from demo.replay import make_producer, replay
 from demo.stage import Stage
 from local.platform import Platform
@@ -45,15 +45,18 @@ def measure(settings: Settings, rate: float) -> None:
         row(
             "all API workers killed (SIGKILL), until the next answer", f"{_workers_killed(platform):.1f}", "s"
         )
-        for kind in ("first publish", "next publish"):
-            _publish(stage, rate, kind)
+        _publish(stage, rate, "first publish")
+        _fill(settings, day=1)
+        stage.settle(time.time(), PATIENCE)
+        _publish(stage, rate, "next publish")
 
 
-def _fill(settings: Settings) -> int:
+def _fill(settings: Settings, day: int = 0) -> int:
+    """Sends the edits of one day; how many they are."""
     with KafkaAdminClient(**kafka_options(settings)) as admin:
         ensure_topic(admin, EDITS.topic, settings.topic_partitions)
     with make_producer(settings) as producer:
-        return replay(edits(settings), producer, EDITS.topic).sent
+        return replay(multiply(edits(settings), day + 1, day), producer, EDITS.topic).sent
 
 
 def _recovered(stage: Stage, what: str, strike: Callable[[], None]) -> None:
