@@ -174,8 +174,9 @@ class Settings(BaseSettings):
     )
     batch_java_options: str = Field(
         "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseParallelGC",
-        description="JVM flags of the batch job: a full recompute folds outside the JVM, so cheap compilation "
-        "pays; where incremental runs or backfills of many million events are the rule, leave out the first one.",
+        description="JVM flags of the batch job: a full recompute folds outside the JVM, so that cheap "
+        "compilation pays; where incremental runs or backfills of many million events are the rule, "
+        "leave out the first one.",
     )
 
     faults_dir: Path | None = Field(
