@@ -183,7 +183,7 @@ class Settings(BaseSettings):
         None, description="For tests only: folder of planted faults (docs/faults.md). Unset: there are none."
     )
     batch_nice: int = Field(
-        10, ge=0, le=19, description="Niceness of a batch job on this machine: fresh answers go first."
+        19, ge=0, le=19, description="Niceness of a batch job on this machine: fresh answers go first."
     )
 
     @classmethod
