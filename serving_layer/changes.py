@@ -10,16 +10,14 @@ from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import orjson
-
 from core.handoff import Generation, Progress, doubts
 from core.keys import shard_of
 from core.layout import Layout
 from core.manifest import Manifest
 from serving_layer.interests import Interest
-from serving_layer.pipes import Command, Pipe
+from serving_layer.pipes import Pipe
 from serving_layer.ports import SpeedSilent
-from serving_layer.vouchers import generation_of, reading_of, stamped
+from serving_layer.vouchers import current_generation, ends_asked, reading_of, stamped, vouchers_asked
 
 __all__ = ["Changes", "Look", "RedisChanges"]
 
@@ -73,22 +71,19 @@ class RedisChanges(Changes):
         raise SpeedSilent("the speed state changed each time it was looked at")
 
     async def _current(self) -> Generation | None:
-        (name,) = await self._pipe.execute([("GET", self._layout.current())])
-        if name is None:
-            return None
-        (meta,) = await self._pipe.execute([("GET", self._layout.of(name.decode(), "meta"))])
+        self._generation = await current_generation(self._pipe, self._layout)
         self._seen, self._hot = None, {}
-        self._generation = None if meta is None else generation_of(orjson.loads(meta))
         return self._generation
 
     async def _vouched(
         self, generation: Generation, interests: Collection[Interest], manifest: Manifest | None
     ) -> tuple[Progress | None, list[str], float | None] | None:
         """Progress, doubts and `as_of`; None if readers use another generation by now."""
+        shards = frozenset[int]().union(*(interest.shards(generation.shards) for interest in interests))
+        ends = ends_asked(self._layout, generation, sorted(shards))
         condemned, lease, progress, *stamps, current = await self._pipe.execute(
-            [*self._vouchers(generation), *self._stamps(generation, interests),
-             ("GET", self._layout.current())]
-        )  # fmt: skip
+            [*vouchers_asked(self._layout, generation), *ends]
+        )
         if current is None or current.decode() != generation.id:
             return None
         found = stamped(reading_of(generation, condemned, lease, progress), stamps)
@@ -97,15 +92,6 @@ class RedisChanges(Changes):
             found.condemned,
         )  # fmt: skip
         return found.progress, reasons, found.lease.as_of if found.lease and not reasons else None
-
-    def _vouchers(self, generation: Generation) -> list[Command]:
-        return [("GET", self._layout.of(generation.id, what)) for what in ("condemned", "lease", "progress")]
-
-    def _stamps(self, generation: Generation, interests: Collection[Interest]) -> list[Command]:
-        shards = frozenset[int]().union(*(interest.shards(generation.shards) for interest in interests))
-        return [
-            ("HMGET", self._layout.stamp(generation.id, shard), "batch", "floor") for shard in sorted(shards)
-        ]
 
     async def _touched(
         self, generation: Generation, progress: Progress | None, interests: Collection[Interest]

@@ -5,8 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-import orjson
-
 from core.handoff import Generation
 from core.keys import shard_of
 from core.layout import Layout, container_width, parse_field, unseal
@@ -14,7 +12,7 @@ from core.measures import Partial
 from core.views import CompiledView
 from serving_layer.pipes import Command, Pipe
 from serving_layer.ports import SpeedReading, SpeedSilent
-from serving_layer.vouchers import generation_of, reading_of, stamped
+from serving_layer.vouchers import current_generation, ends_asked, reading_of, stamped, vouchers_asked
 
 __all__ = ["Asked", "Field", "RedisSpeedFields", "SpeedFields"]
 
@@ -56,20 +54,13 @@ class RedisSpeedFields(SpeedFields):
 
     async def read(self, asked: Asked) -> tuple[SpeedReading, Sequence[Field] | None]:
         for _ in range(_TRIES):
-            generation = await self._generation()
+            generation = await current_generation(self._pipe, self._layout)
             if generation is None:
                 return SpeedReading(), None
             found = await self._read(generation, asked)
             if found is not None:
                 return found
         raise SpeedSilent("the speed state changed each time it was read: ask again")
-
-    async def _generation(self) -> Generation | None:
-        (name,) = await self._pipe.execute([("GET", self._layout.current())])
-        if name is None:
-            return None
-        (meta,) = await self._pipe.execute([("GET", self._layout.of(name.decode(), "meta"))])
-        return None if meta is None else generation_of(orjson.loads(meta))
 
     async def _read(
         self, generation: Generation, asked: Asked
@@ -78,7 +69,7 @@ class RedisSpeedFields(SpeedFields):
         layout, shard = self._layout, shard_of(asked.view.name, asked.key, generation.shards)
         registry = layout.containers(generation.id, asked.view.name)
         *vouchers, containers = await self._pipe.execute([
-            *(("GET", layout.of(generation.id, what)) for what in ("condemned", "lease", "progress")),
+            *vouchers_asked(layout, generation),
             ("ZRANGEBYSCORE", registry, asked.boundary, "+inf"),
         ])  # fmt: skip
         reading = reading_of(generation, *vouchers)
@@ -90,8 +81,8 @@ class RedisSpeedFields(SpeedFields):
             for at in sorted(map(int, containers))
             if at < asked.end and asked.start < at + container_width(asked.view.width)
         ]
-        stamp: Command = ("HMGET", layout.stamp(generation.id, shard), "batch", "floor")
-        *held, stamps, current = await self._pipe.execute([*hashes, stamp, ("GET", layout.current())])
+        ends = ends_asked(layout, generation, [shard])
+        *held, stamps, current = await self._pipe.execute([*hashes, *ends])
         if current is None or current.decode() != generation.id:
             return None
         fields = sorted(_fields(held, asked), key=lambda field: field[:2])

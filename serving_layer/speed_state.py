@@ -13,7 +13,7 @@ read is in them. Their fields are read in many pipelines, so that no other reque
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any
@@ -30,7 +30,7 @@ from serving_layer.key_reading import MOST_OPEN, KeyReading, Wanted
 from serving_layer.pipes import Command, Pipe
 from serving_layer.ports import Bucketed, Choose, ReadKeys, SpeedReading, SpeedSilent, SpeedStore
 from serving_layer.touched import MOST_HASHES, TouchedKeys, TouchedLists
-from serving_layer.vouchers import generation_of, reading_of, stamped
+from serving_layer.vouchers import current_generation, ends_asked, reading_of, stamped, vouchers_asked
 
 __all__ = ["RedisSpeedStore"]
 
@@ -59,7 +59,7 @@ class RedisSpeedStore(SpeedStore):
         if generation is None:
             return SpeedReading()
         following: Command = ("GET", self._layout.following())
-        *vouchers, name = await self._pipe.execute([*self._vouchers(generation), following])
+        *vouchers, name = await self._pipe.execute([*vouchers_asked(self._layout, generation), following])
         reading = reading_of(generation, *vouchers)
         return reading if name is None else replace(reading, successor=await self._successor(name.decode()))
 
@@ -126,9 +126,9 @@ class RedisSpeedStore(SpeedStore):
             for each in wanted
         ]
         (*vouchers, registry), *fields, (*stamps, current) = await self._ask(
-            [*self._vouchers(generation), self._registry(generation, one)],
+            [*vouchers_asked(self._layout, generation), self._registry(generation, one)],
             *(each.commands() for each in asked),
-            self._ends(generation, {each.shard for each in asked}),
+            ends_asked(self._layout, generation, {each.shard for each in asked}),
         )
         if not self._still(generation, current):
             return None
@@ -139,7 +139,7 @@ class RedisSpeedStore(SpeedStore):
 
     async def _read_listed(self, generation: Generation, wanted: Wanted, choose: Choose) -> ReadKeys | None:
         """`wanted` names the prefix where other reads name the key."""
-        before = reading_of(generation, *await self._pipe.execute(self._vouchers(generation)))
+        before = reading_of(generation, *await self._pipe.execute(vouchers_asked(self._layout, generation)))
         closed = closed_segments(self._cuts(), before.progress)
         hashes = await self._hashes(generation, wanted, before.progress, closed)
         chosen = [
@@ -156,7 +156,9 @@ class RedisSpeedStore(SpeedStore):
             for each, reply in zip(asked, replies, strict=True):
                 found[each.key] = each.settle(reply, closed) or ()
                 fields += each.fields
-        *stamps, current = await self._pipe.execute(self._ends(generation, range(generation.shards)))
+        *stamps, current = await self._pipe.execute(
+            ends_asked(self._layout, generation, range(generation.shards))
+        )
         if not self._still(generation, current):
             return None
         return replace(stamped(before, stamps), fields=fields), found
@@ -186,10 +188,6 @@ class RedisSpeedStore(SpeedStore):
         self._forget()
         return False
 
-    def _ends(self, generation: Generation, shards: Collection[int]) -> list[Command]:
-        stamps = [("HMGET", self._layout.stamp(generation.id, shard), "batch", "floor") for shard in shards]
-        return [*stamps, ("GET", self._layout.current())]
-
     def _remembered(
         self, wanted: Wanted, registry: Sequence[bytes], progress: Progress | None, chosen: list[int]
     ) -> bool:
@@ -199,22 +197,17 @@ class RedisSpeedStore(SpeedStore):
         self._containers[wanted.view.name], self._newest = found, newest
         return same
 
-    def _vouchers(self, generation: Generation) -> list[Command]:
-        return [("GET", self._layout.of(generation.id, what)) for what in ("condemned", "lease", "progress")]
-
     def _registry(self, generation: Generation, wanted: Wanted) -> Command:
         """The containers that hold a segment from the boundary on, or did a moment ago."""
         name = self._layout.containers(generation.id, wanted.view.name)
         return ("ZRANGEBYSCORE", name, wanted.boundary, "+inf")
 
     async def _current(self) -> Generation | None:
-        (name,) = await self._pipe.execute([("GET", self._layout.current())])
-        if name is None:
-            return None
-        (meta,) = await self._pipe.execute([("GET", self._layout.of(name.decode(), "meta"))])
-        self._forget()
-        self._generation = None if meta is None else generation_of(orjson.loads(meta))
-        return self._generation
+        generation = await current_generation(self._pipe, self._layout)
+        if generation != self._generation:
+            self._forget()
+            self._generation = generation
+        return generation
 
     def _forget(self) -> None:
         self._generation = None

@@ -1,15 +1,37 @@
 """What a speed state says of itself: its generation, how far it has come, who vouches for it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from core.handoff import FORMAT, Generation, Lease, Progress
+from core.layout import Layout
+from serving_layer.pipes import Command, Pipe
 from serving_layer.ports import SpeedReading, SpeedSilent
 
-__all__ = ["generation_of", "reading_of", "stamped"]
+__all__ = ["current_generation", "ends_asked", "generation_of", "reading_of", "stamped", "vouchers_asked"]
+
+
+async def current_generation(pipe: Pipe, layout: Layout) -> Generation | None:
+    """The generation that readers use, read now. Raises `SpeedSilent`."""
+    (name,) = await pipe.execute([("GET", layout.current())])
+    if name is None:
+        return None
+    (meta,) = await pipe.execute([("GET", layout.of(name.decode(), "meta"))])
+    return None if meta is None else generation_of(orjson.loads(meta))
+
+
+def vouchers_asked(layout: Layout, generation: Generation) -> list[Command]:
+    """What is asked before any field; `reading_of` takes the replies."""
+    return [("GET", layout.of(generation.id, what)) for what in ("condemned", "lease", "progress")]
+
+
+def ends_asked(layout: Layout, generation: Generation, shards: Collection[int]) -> list[Command]:
+    """What is asked after all fields: what each shard holds, for `stamped`, and the generation in use."""
+    stamps = [("HMGET", layout.stamp(generation.id, shard), "batch", "floor") for shard in shards]
+    return [*stamps, ("GET", layout.current())]
 
 
 def generation_of(meta: Mapping[str, Any]) -> Generation:
