@@ -142,9 +142,7 @@ def test_a_redis_that_is_rewound_while_the_log_is_idle_is_noticed_and_rebuilt(wo
         sent = auditor.acknowledged[-1][0]
         until(lambda: (lease_of(world) or {"as_of": 0})["as_of"] > sent)
         former = world.current()
-        _rewind(world.redis, older)
-        rewound = time.time()
-        until(lambda: auditor.incomplete(rewound), 10)
+        _rewind(world.redis, older)  # with its lease: what it says of then goes on being right for seconds
         until(lambda: world.current() != former and auditor.fresh(time.time() - 1))
     assert world.state() == world.truth()
 
