@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 __all__ = ["Load", "drive"]
 
 CONNECTIONS = 32
+_KEPT = 2.0  # seconds; uvicorn keeps an idle connection for five
 _HEAD_END = b"\r\n\r\n"
+_Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass
@@ -54,29 +56,49 @@ def _written(path: Callable[[int], str], body: Callable[[int], bytes] | None, nu
     return head.encode() + sent
 
 
+@dataclass(frozen=True)
+class _Connections:
+    """Kept ones, opened anew once idle for longer than servers keep them."""
+
+    host: str
+    port: int
+    idle: asyncio.Queue[tuple[float, _Streams]] = field(default_factory=asyncio.LifoQueue)
+
+    def put(self, streams: _Streams) -> None:
+        self.idle.put_nowait((time.perf_counter(), streams))
+
+    async def open(self) -> _Streams:
+        return await asyncio.open_connection(self.host, self.port, limit=1 << 24)
+
+    async def take(self) -> _Streams:
+        since, streams = await self.idle.get()
+        if time.perf_counter() - since < _KEPT:
+            return streams
+        streams[1].close()
+        return await self.open()
+
+    def close(self) -> None:
+        while not self.idle.empty():
+            self.idle.get_nowait()[1][1].close()
+
+
 async def _drive(host: str, port: int, written: Callable[[int], bytes], rate: float, duration: float) -> Load:
-    load, idle = Load(), asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]()
+    load, connections = Load(), _Connections(host, port)
     for _ in range(CONNECTIONS):
-        idle.put_nowait(await asyncio.open_connection(host, port, limit=1 << 24))
+        connections.put(await connections.open())
     began, tasks = time.perf_counter(), []
     for number in range(int(rate * duration)):
         due = began + number / rate
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
         load.late = max(load.late, time.perf_counter() - due)
-        tasks.append(asyncio.create_task(_request(idle, written(number), due, load)))
+        tasks.append(asyncio.create_task(_request(connections, written(number), due, load)))
     await asyncio.gather(*tasks)
-    while not idle.empty():
-        idle.get_nowait()[1].close()
+    connections.close()
     return load
 
 
-async def _request(
-    idle: "asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]]",
-    written: bytes,
-    due: float,
-    load: Load,
-) -> None:
-    reader, writer = await idle.get()
+async def _request(connections: _Connections, written: bytes, due: float, load: Load) -> None:
+    reader, writer = await connections.take()
     writer.write(written)
     head = await reader.readuntil(_HEAD_END)
     length = next(
@@ -85,7 +107,7 @@ async def _request(
         if line[:15].lower() == b"content-length:"
     )
     body = await reader.readexactly(length)
-    idle.put_nowait((reader, writer))
+    connections.put((reader, writer))
     if head[9:12] == b"200" and b'"complete":true' in body:
         now = time.perf_counter()
         load.seconds.append(now - due)

@@ -11,18 +11,14 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from conf.keys import admin_key
-from conf.settings import Settings, SettingsError, get_settings, variable
+from conf.settings import Settings, SettingsError, get_settings
 from core.application import Application
 from core.errors import LambdaError
 from core.logs import get_logger
 from serving_layer.file_limit import raise_file_limit
+from serving_layer.listening import listen
 
 APP = "serving_layer.app:from_environment"
-BACKLOG = 2048
-
-
-class PortTaken(LambdaError):
-    """Somebody listens where the API should."""
 
 
 def main() -> int:
@@ -30,7 +26,7 @@ def main() -> int:
     try:
         settings = get_settings()
         _check(settings)
-        listener = _listen(settings)
+        listener = listen(settings)
     except (LambdaError, SettingsError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -48,24 +44,6 @@ def _check(settings: Settings) -> None:
     """Raise once what would be raised in every process; make the admin key before they all would."""
     Application.load(settings.application, settings.contracts_dir)
     admin_key(settings)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.api_host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((settings.api_host, settings.api_port))
-        # a bound socket that does not listen would let a second API bind as well
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise PortTaken(
-            f"the API cannot listen on {settings.api_host}:{settings.api_port} ({error.strerror}); "
-            f"set {variable('api_port')} to a free port, or stop what listens there"
-        ) from error
-    listener.set_inheritable(True)
-    return listener
 
 
 def _metrics_folder(settings: Settings) -> Path:
