@@ -32,14 +32,17 @@ $(PACKAGES): requirements-dev.lock
 demo: setup ## real Wikipedia edits through all three layers, checked against the truth (KEEP=1 leaves it running)
 	@$(PY) -m demo $(ARGS)
 
-test: setup ## every test: unit, integration, end to end
-	@$(PY) -m pytest $(ARGS)
+TESTERS ?= 2
+SIDE_BY_SIDE = -n $(TESTERS) --dist loadfile
+
+test: setup ## every test but the fault suite, in TESTERS=2 processes
+	@$(PY) -m pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-unit: setup ## tests that start no JVM, under a minute
-	@$(PY) -m pytest tests/unit $(ARGS)
+	@$(PY) -m pytest tests/unit $(SIDE_BY_SIDE) $(ARGS)
 
-test-integration: setup ## tests with a real Spark session, Kafka and Redis
-	@$(PY) -m pytest tests/integration $(ARGS)
+test-integration: setup ## tests with a real Spark session, Kafka and Redis, one of each for each process
+	@$(PY) -m pytest tests/integration $(SIDE_BY_SIDE) $(ARGS)
 
 test-e2e: setup ## the whole platform
 	@$(PY) -m pytest tests/e2e $(ARGS)
