@@ -3,6 +3,9 @@
 While a day is not published, a key that is edited often has thousands of fields, one for each segment and
 bucket. All but those of the newest segments are final: a record behind a cut that the speed layer has reached
 is written, and whatever comes later lies in a later segment.
+
+Where much came at once, the newest segments too hold more than is worth merging for each question: that is
+kept for as long as no micro-batch was written since.
 """
 
 from collections.abc import Hashable, Sequence
@@ -13,23 +16,37 @@ from core.handoff import Progress
 from core.measures import Partial
 from serving_layer.kept import Kept, weight
 
-__all__ = ["Bundle", "Closed", "ClosedSegments", "Place", "closed_segments"]
+__all__ = ["Bundle", "Closed", "ClosedSegments", "Latest", "Place", "closed_segments"]
 
 LIMIT = 32 << 20
 Place = tuple[str, str, int, int]  # view, key, start and end of a container, or of the part asked for
 
 
 @dataclass(frozen=True)
+class Latest:
+    """All segments of a container merged, as they were once micro-batch `batch` was written, or after."""
+
+    batch: int
+    partial: Partial
+
+
+@dataclass(frozen=True)
 class Closed:
     """One container of a key: segments in [boundary, upto) merged; None if they hold nothing.
 
-    `hot` containers were touched when they were last looked at: their newest fields are asked for at once.
+    `hot` containers were touched when they were last looked at: their newest fields are asked for at once,
+    unless there is a `latest` that still holds.
     """
 
     boundary: int
     upto: int
     partial: Partial | None
     hot: bool = False
+    latest: Latest | None = None
+
+    @property
+    def weight(self) -> int:
+        return weight(self.partial) + (weight(self.latest.partial) if self.latest else 0)
 
 
 @dataclass(frozen=True)
@@ -50,7 +67,7 @@ class ClosedSegments:
     """What a process keeps: closed segments by container, and bundles by question."""
 
     def __init__(self, limit: int = LIMIT) -> None:
-        self.containers: Kept[Place, Closed] = Kept(limit, lambda closed: weight(closed.partial))
+        self.containers: Kept[Place, Closed] = Kept(limit, lambda closed: closed.weight)
         self.bundles: Kept[Hashable, Bundle] = Kept(limit // 4, lambda bundle: weight(bundle.partial))
 
     def clear(self) -> None:

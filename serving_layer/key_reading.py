@@ -10,13 +10,16 @@ from core.layout import Layout, container_width, field_name, parse_field, unseal
 from core.measures import Partial
 from core.periods import Periods
 from core.views import CompiledView
-from serving_layer.closed import Bundle, Closed, ClosedSegments, Place
+from serving_layer.closed import Bundle, Closed, ClosedSegments, Latest, Place
 from serving_layer.pipes import Command
 from serving_layer.ports import Bucketed
 
 __all__ = ["MOST_OPEN", "KeyReading", "Wanted"]
 
 _WORTH = 4  # fields: merging fewer anew costs less than keeping them
+_MANY = (
+    32  # fields of segments that are still written: from here on keeping them until the next micro-batch pays
+)
 MOST_OPEN = 64  # segments: a container last looked at before so many is read as a whole
 
 
@@ -64,8 +67,10 @@ class KeyReading:
         self._layout, self._generation, self._wanted, self._kept = layout, generation, wanted, kept
         self._newest, self._most_open, self.fields = newest, most_open, 0
         self.shard = shard_of(wanted.view.name, wanted.key, generation.shards)
-        self._warm = {at: closed for at in containers if (closed := self._closed(at)) is not None}
-        self._cold = [at for at in containers if at not in self._warm]
+        known = {at: closed for at in containers if (closed := self._closed(at)) is not None}
+        self._resting = {at: closed for at, closed in known.items() if closed.latest is not None}
+        self._warm = {at: closed for at, closed in known.items() if closed.latest is None}
+        self._cold = [at for at in containers if at not in known]
         self._hot = [at for at, closed in self._warm.items() if closed.hot]
         oldest = min((closed.upto for closed in self._warm.values()), default=newest + 1)
         self._segments = range(oldest, newest + 1)
@@ -77,43 +82,75 @@ class KeyReading:
         asked += [("HGETALL", self._name(at)) for at in self._cold]
         return asked
 
-    def settle(self, replies: Sequence[Any], closed: int) -> list[Bucketed] | None:
-        """Buckets and whole containers; None if a container was touched that was not asked for: ask again.
+    def settle(self, replies: Sequence[Any], closed: int, batch: int | None) -> list[Bucketed] | None:
+        """Buckets and whole containers; None if what is kept does not hold any more: ask again.
 
-        Keeps what is closed now: segments below `closed`.
+        Keeps what is closed now, segments below `closed`, and much that came with micro-batches up to `batch`.
         """
         asked = iter(replies)
         touched = self._touched_containers([next(asked) for _ in self._segments])
-        if not touched <= set(self._hot):
-            for at in touched:
-                self._kept.containers.put(self._wanted.place(at), replace(self._warm[at], hot=True))
+        if not self._holds(touched, batch):
             return None
         found, upto = list[Bucketed](), min(closed, self._newest + 1)
         newest = {at: next(asked) for at in self._hot}
         found += self._bundled(touched)
         for at, held in self._warm.items():
-            found += self._warmed(at, held, self._newly(at, newest.get(at)), upto, at in touched)
+            fields = self._newly(at, newest.get(at))
+            found += self._warmed(at, held, fields, upto, at in touched, batch)
         for at in self._cold:
-            found += self._colded(at, next(asked), upto)
+            found += self._colded(at, next(asked), upto, batch)
         return found
 
+    def _holds(self, touched: set[int], batch: int | None) -> bool:
+        """Whether all that was written was asked for, or is kept; from now on it will be."""
+        stale = [at for at, held in self._resting.items() if held.latest and held.latest.batch != batch]
+        missed = touched - set(self._hot)
+        for at in stale:
+            self._keep(at, replace(self._resting[at], latest=None))
+        for at in missed:
+            self._keep(at, replace(self._warm[at], hot=True))
+        return not stale and not missed
+
+    def _keep(self, at: int, closed: Closed) -> None:
+        self._kept.containers.put(self._wanted.place(at), closed)
+
     def _warmed(
-        self, at: int, held: Closed, fields: Iterable[tuple[int, int, Partial]], upto: int, hot: bool
+        self,
+        at: int,
+        held: Closed,
+        fields: Iterable[tuple[int, int, Partial]],
+        upto: int,
+        hot: bool,
+        batch: int | None,
     ) -> list[Bucketed]:
         final, still_open = _apart(fields, upto)
         partials = [*([held.partial] if held.partial is not None else []), *(one for _, one in final)]
         partial = self._wanted.view.merge_all(partials) if final else held.partial
-        self._kept.containers.put(
-            self._wanted.place(at), replace(held, upto=max(held.upto, upto), partial=partial, hot=hot)
+        self._keep(
+            at,
+            Closed(
+                held.boundary, max(held.upto, upto), partial, hot, self._latest(partial, still_open, batch)
+            ),
         )
         bundled = self._wanted.every is None and not hot
         return still_open if partial is None or bundled else [(at, partial), *still_open]
 
+    def _latest(
+        self, partial: Partial | None, still_open: Sequence[Bucketed], batch: int | None
+    ) -> Latest | None:
+        if batch is None or len(still_open) < _MANY:
+            return None
+        partials = [*([partial] if partial is not None else []), *(one for _, one in still_open)]
+        return Latest(batch, self._wanted.view.merge_all(partials))
+
     def _bundled(self, touched: set[int]) -> list[Bucketed]:
         """Containers that nothing was added to, merged once for as long as that is so."""
         quiet = {at: held.partial for at, held in self._warm.items() if at not in touched}
+        quiet |= {at: held.latest.partial for at, held in self._resting.items() if held.latest}
         partials = [partial for partial in quiet.values() if partial is not None]
-        if self._wanted.every is not None or not partials:
+        if self._wanted.every is not None:
+            return [(at, held.latest.partial) for at, held in self._resting.items() if held.latest]
+        if not partials:
             return []
         place = (self._wanted.view.name, self._wanted.key, self._wanted.start, self._wanted.end)
         bundle = self._kept.bundles.get(place)
@@ -122,15 +159,15 @@ class KeyReading:
             self._kept.bundles.put(place, bundle)
         return [(min(quiet), bundle.partial)]
 
-    def _colded(self, at: int, flat: Sequence[bytes], upto: int) -> list[Bucketed]:
+    def _colded(self, at: int, flat: Sequence[bytes], upto: int, batch: int | None) -> list[Bucketed]:
         final, still_open = _apart(self._read(zip(flat[::2], flat[1::2], strict=True)), upto)
-        if len(final) < _WORTH or not self._wanted.in_one_row(at):
+        worth = len(final) >= _WORTH or len(still_open) >= _MANY
+        if not worth or not self._wanted.in_one_row(at):
             return [*final, *still_open]
-        partial = self._wanted.view.merge_all([one for _, one in final])
-        self._kept.containers.put(
-            self._wanted.place(at), Closed(self._wanted.boundary, upto, partial, bool(still_open))
-        )
-        return [(at, partial), *still_open]
+        partial = self._wanted.view.merge_all([one for _, one in final]) if final else None
+        latest = self._latest(partial, still_open, batch)
+        self._keep(at, Closed(self._wanted.boundary, upto, partial, bool(still_open), latest))
+        return still_open if partial is None else [(at, partial), *still_open]
 
     def _closed(self, container: int) -> Closed | None:
         """What is kept of a container, if it helps to answer this."""

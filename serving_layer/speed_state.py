@@ -154,7 +154,7 @@ class RedisSpeedStore(SpeedStore):
             ]
             replies = await self._ask(*(each.commands() for each in asked))
             for each, reply in zip(asked, replies, strict=True):
-                found[each.key] = each.settle(reply, closed) or ()
+                found[each.key] = each.settle(reply, closed, None) or ()
                 fields += each.fields
         *stamps, current = await self._pipe.execute(
             ends_asked(self._layout, generation, range(generation.shards))
@@ -221,8 +221,9 @@ async def _settled(
 ) -> ReadKeys | None:
     """None if a key was touched where nothing was asked for: what is kept says so now, and is asked again."""
     settled = list[list[Bucketed] | None]()
+    batch = reading.progress.batch if reading.progress else None
     for each, fields in zip(asked, replies, strict=True):
-        settled.append(each.settle(fields, closed))
+        settled.append(each.settle(fields, closed, batch))
         if len(settled) % _TURN == 0:
             await asyncio.sleep(0)
     buckets = {each.key: some for each, some in zip(asked, settled, strict=True) if some is not None}

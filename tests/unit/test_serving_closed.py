@@ -52,25 +52,29 @@ steps = st.lists(
 
 @pytest.mark.parametrize("name", ["edits_by_channel", "edits_by_user"])
 @settings(max_examples=60, deadline=None)
-@given(steps=steps, worth=st.sampled_from([1, 3]))
-def test_a_reader_that_remembers_answers_as_one_that_does_not(name: str, steps: Any, worth: int) -> None:
+@given(steps=steps, worth=st.sampled_from([1, 3]), many=st.sampled_from([1, 3, 99]))
+def test_a_reader_that_remembers_answers_as_one_that_does_not(
+    name: str, steps: Any, worth: int, many: int
+) -> None:
     view, pipe, cuts, written = BOUND.view(name), FakePipe(), list[Cut](), list[tuple[int, Any]]()
     store = RedisSpeedStore(LAYOUT, pipe, SEMANTICS, lambda: cuts)
     key, boundary = place(view, edit(0))[0], 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(key_reading, "_WORTH", worth)
-        for brought, cut, publish, every in steps:
+        patch.setattr(key_reading, "_MANY", many)
+        for batch, (brought, cut, publish, every) in enumerate(steps):
             written += [(len(cuts), event) for event in brought]
-            stand = Progress(7, {0: len(written)}, len(cuts), 0)
+            stand = Progress(batch, {0: len(written)}, len(cuts), 0)
             pipe.apply(
-                speed_commands(LAYOUT, generation(), stand, lease(), [(view, fields_of(view, written))])
+                speed_commands(LAYOUT, generation(), stand, lease(batch), [(view, fields_of(view, written))])
             )
             boundary = len(cuts) if publish else boundary
-            found = asyncio.run(store.read(view, key, SPAN, boundary, every))
             expected = buckets_of(view, [event for segment, event in written if segment >= boundary])
-            assert rows(view, found.buckets, every) == rows(
-                view, [(bucket, one) for (_, bucket), one in expected.items()], every
-            )
+            for _ in range(2):
+                found = asyncio.run(store.read(view, key, SPAN, boundary, every))
+                assert rows(view, found.buckets, every) == rows(
+                    view, [(bucket, one) for (_, bucket), one in expected.items()], every
+                )
             if cut:
                 cuts.append(Cut(len(cuts) + 1, {0: len(written)}))
 
@@ -93,6 +97,22 @@ def test_what_is_closed_is_not_fetched_again() -> None:
     read = [asyncio.run(store.read(view, "", SPAN, 0)) for _ in range(2)]
     assert [each.fields for each in read] == [61, 1]
     assert not any(command[0] == "HGETALL" for command in pipe.pipelines[-1])
+
+
+def test_much_that_came_at_once_is_not_fetched_again_before_the_next_micro_batch() -> None:
+    view = BOUND.view("wiki")
+    brought = [(0, edit(n, event_time=format_instant((DAY + n * 60) * 1_000_000))) for n in range(300)]
+    pipe = FakePipe()
+    store = RedisSpeedStore(LAYOUT, pipe, SEMANTICS)
+    read = []
+    for batch, upto in ((0, 299), (0, 299), (1, 300), (1, 300)):
+        fields = [(view, fields_of(view, brought[:upto]))]
+        stand = Progress(batch, {0: upto}, 0, 0)
+        pipe.apply(speed_commands(LAYOUT, generation(), stand, lease(batch), fields))
+        read.append(asyncio.run(store.read(view, "", SPAN, 0)))
+    assert [each.fields for each in read] == [299, 0, 300, 0]
+    counts = [view.present(view.merge_all([one for _, one in each.buckets or ()]))["edits"] for each in read]
+    assert counts == [299, 299, 300, 300]
 
 
 def test_a_segment_is_closed_once_its_cut_is_reached_everywhere() -> None:
