@@ -85,7 +85,7 @@ class KeyReading:
     def settle(self, replies: Sequence[Any], closed: int, batch: int | None) -> list[Bucketed] | None:
         """Buckets and whole containers; None if what is kept does not hold any more: ask again.
 
-        Keeps what is closed now, segments below `closed`, and much that came with micro-batches up to `batch`.
+        Keeps segments below `closed`, which are final, and much that came with micro-batches up to `batch`.
         """
         asked = iter(replies)
         touched = self._touched_containers([next(asked) for _ in self._segments])
