@@ -8,6 +8,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from batch_layer import delta_log
+from core.errors import HandoffsLost
 from core.folders import Folders
 from core.handoffs import Handoff
 
@@ -41,9 +42,14 @@ class HandoffTable:
         self._spark, self._path, self._handoffs = spark, folders.handoff_table, folders.handoffs()
 
     def keep(self, handoff: Handoff) -> None:
-        """The entry first; the table gets all entries that it lacks, also those of runs that were killed."""
-        self._handoffs.append(handoff)
-        entries = self._handoffs.following(self._newest())
+        """The entry first; the table gets all entries that it lacks, also those of runs that were killed.
+
+        Raises HandoffsLost if the table has this check's number already.
+        """
+        number, newest = self._handoffs.append(handoff)["number"], self._newest()
+        if newest >= number:
+            raise HandoffsLost(str(self._path), newest, number)
+        entries = self._handoffs.following(newest)
         frame = self._spark.createDataFrame(list(_rows(entries)), _SCHEMA).coalesce(1)
         (
             frame.write.format("delta")

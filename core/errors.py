@@ -127,6 +127,17 @@ class HandoffUnequal(HandoffError):
         self.version, self.setting = version, setting
 
 
+class HandoffsLost(HandoffError):
+    """The table of hand-off checks knows more of them than the registry does."""
+
+    def __init__(self, table: str, kept: int, registered: int) -> None:
+        super().__init__(
+            f"table {table} has hand-off checks up to {kept}, the registry only up to {registered}: it was "
+            "deleted, or restored from an older copy; restore it, or move the table away"
+        )
+        self.table, self.kept, self.registered = table, kept, registered
+
+
 class CandidateError(LambdaError):
     """What cannot be done with definitions that stand beside those of readers."""
 

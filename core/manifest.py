@@ -11,7 +11,7 @@ from typing import Any
 
 from core.cuts import Offsets, offsets_from, offsets_to
 from core.entries import EntryLog
-from core.errors import BoundaryError
+from core.errors import BoundaryError, FormatRefused
 from core.faults import reach
 
 _TUPLES = ("losses", "vouched", "superseded")
@@ -92,6 +92,13 @@ class Publications:
 
     def manifest(self, version: int) -> Manifest:
         return Manifest.from_entry(self.manifests.read(version))
+
+    def readable(self, version: int) -> Manifest | None:
+        """The manifest of a version; None if it is gone, torn, or of another format."""
+        try:
+            return self.manifest(version)
+        except (FormatRefused, FileNotFoundError):
+            return None
 
     def resolve(self) -> Manifest | None:
         """The manifest that readers use now."""

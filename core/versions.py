@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any
 
 from core.cuts import offsets_to
-from core.errors import EntryTaken, FormatRefused, UnknownVersion, VersionGone, VersionRefused
+from core.errors import EntryTaken, UnknownVersion, VersionGone, VersionRefused
 from core.folders import Folders
 from core.leases import hold
 from core.manifest import Manifest, Pointer, Publications
@@ -55,7 +55,7 @@ class Versions:
         published = {pointer.version: pointer for pointer in islice(self._published(), limit)}
         published |= {version: pointer for version, pointer in self._find(retained)}
         return [
-            Version(published[number], self._manifest(number), number in retained,
+            Version(published[number], self._publications.readable(number), number in retained,
                     current is not None and current.version == number)
             for number in sorted(published, reverse=True)
         ]  # fmt: skip
@@ -139,14 +139,8 @@ class Versions:
             raise UnknownVersion(wanted, [])
         return current
 
-    def _manifest(self, version: int) -> Manifest | None:
-        try:
-            return self._publications.manifest(version)
-        except (FormatRefused, FileNotFoundError):
-            return None
-
     def _is_whole(self, version: int) -> bool:
-        manifest, folder = self._manifest(version), self._folders.index(version)
+        manifest, folder = self._publications.readable(version), self._folders.index(version)
         return manifest is not None and all((folder / name).is_file() for name in manifest.index)
 
     def _was_published(self, version: int) -> bool:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from threading import Lock
 
 from core.cuts import Offsets, reaches
-from core.errors import FormatRefused
 from core.folders import Folders
 from core.logs import get_logger
 from core.manifest import Manifest
@@ -57,17 +56,11 @@ class Retained:
 
     def _manifests(self) -> dict[int, Manifest]:
         """Retained versions that were made by the definitions of this process."""
-        found = {number: self._manifest(number) for number in self._versions.retained()}
+        found = {number: self._publications.readable(number) for number in self._versions.retained()}
         with self._turn:
             for gone in self._open.keys() - found.keys():
                 del self._open[gone]  # its files take room as long as they are open
         return {n: m for n, m in found.items() if m is not None and m.semantics == self._semantics}
-
-    def _manifest(self, number: int) -> Manifest | None:
-        try:
-            return self._publications.manifest(number)
-        except (FormatRefused, FileNotFoundError):
-            return None
 
     def _snapshot(self, manifest: Manifest) -> Snapshot:
         with self._turn:

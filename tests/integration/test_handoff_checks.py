@@ -1,6 +1,7 @@
 """The check of a publish on a real log, speed state and archive: what it finds, and when it cannot look."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from batch_layer.session import build_session
 from batch_layer.speed_state import RedisSpeedState
 from conf.settings import Settings
 from core.equality import Cause, Difference
-from core.errors import HandoffUnequal
+from core.errors import HandoffsLost, HandoffUnequal
 from core.handoff import window_start
 from core.handoffs import Handoff
 from core.layout import parse_field, seal, unseal
@@ -95,6 +96,9 @@ def test_an_untouched_state_is_equal_in_every_segment_and_the_table_says_so(worl
     measures = sum(len(view.measures) for view in world.bound.views.values())
     assert rows.count() == 2 * measures and rows.where("cause IS NULL").count() == 2 * measures
     assert {row.version for row in rows.select("version").distinct().collect()} == {1, 2}
+    shutil.rmtree(world.folders.data / "registry" / world.bound.source.name / "handoffs")
+    with pytest.raises(HandoffsLost, match="has hand-off checks up to 2, the registry only up to 1"):
+        check(world, 0, last)
 
 
 def test_damage_of_any_kind_is_found_at_its_place_and_condemns(world: World) -> None:
