@@ -17,11 +17,8 @@ import orjson
 from bench.load import drive
 from bench.report import percentiles, row, system
 from bench.serving import BEGIN, CHANNELS, DAY, DAYS, fill, place, usage
+from bench.stand import standing
 from conf.settings import Settings
-from core.application import Application
-from local import wait
-from local.child import running
-from local.tools import free_port
 
 KEYS = 1_000
 NOON = DAY // 2
@@ -41,18 +38,10 @@ def main() -> int:
 
 
 def _measure(folder: Path, published: int, rate: float, seconds: float) -> None:
-    settings = Settings(
-        data_dir=folder, redis_port=free_port(), api_port=free_port(), api_workers=1, kafka_port=free_port()
-    )
-    bound = Application.load(settings.application, settings.contracts_dir).source()
-    with running([sys.executable, "-m", "local.redis"], folder / "redis.log", settings.environment()):
-        wait.for_redis(settings)
-        fill(settings, bound, published)
-        with running([sys.executable, "-m", "serving_layer"], folder / "api.log", settings.environment()):
-            wait.for_http(f"{settings.api_url}/healthz")
-            _queries(settings, published, rate, seconds)
-            _listings(settings, published, rate, seconds)
-            row("  memory of the API process", f"{usage(settings)[0]:.0f}", "MB")
+    with standing(folder, lambda settings, bound: fill(settings, bound, published)) as (settings, _):
+        _queries(settings, published, rate, seconds)
+        _listings(settings, published, rate, seconds)
+        row("  memory of the API process", f"{usage(settings)[0]:.0f}", "MB")
 
 
 def _queries(settings: Settings, published: int, rate: float, seconds: float) -> None:

@@ -19,19 +19,17 @@ from redis import Redis
 
 from bench.load import drive
 from bench.report import percentiles, row, system
+from bench.stand import standing
 from bench.state import Command, manifest_of, publish, speed_commands
 from conf.clients import redis_options
 from conf.settings import Settings
-from core.application import Application, BoundSource
+from core.application import BoundSource
 from core.folders import Folders
 from core.handoff import Generation, Lease, Progress
 from core.keys import key_text
 from core.layout import Layout
 from core.measures import Partial
 from core.views import CompiledView
-from local import wait
-from local.child import running
-from local.tools import free_port
 
 DAYS, EDITS, CHANNELS, PAGES = 7, 39_000, 51, 35_000
 BEGIN, DAY, SEGMENT = 1_441_497_600, 86_400, 30
@@ -52,19 +50,11 @@ def main() -> int:
 
 
 def _measure(folder: Path, published: int, rate: float, seconds: float) -> None:
-    settings = Settings(
-        data_dir=folder, redis_port=free_port(), api_port=free_port(), api_workers=1, kafka_port=free_port()
-    )
-    bound = Application.load(settings.application, settings.contracts_dir).source()
-    with running([sys.executable, "-m", "local.redis"], folder / "redis.log", settings.environment()):
-        wait.for_redis(settings)
-        fill(settings, bound, published)
-        with running([sys.executable, "-m", "serving_layer"], folder / "api.log", settings.environment()):
-            wait.for_http(f"{settings.api_url}/healthz")
-            for view in VIEWS:
-                title = f"{view}, 7 days, {DAYS - published} of them unpublished"
-                load(settings, bound.view(view), title, DAYS, rate, seconds)
-            row("  memory of the API process", f"{usage(settings)[0]:.0f}", "MB")
+    with standing(folder, lambda settings, bound: fill(settings, bound, published)) as (settings, bound):
+        for view in VIEWS:
+            title = f"{view}, 7 days, {DAYS - published} of them unpublished"
+            load(settings, bound.view(view), title, DAYS, rate, seconds)
+        row("  memory of the API process", f"{usage(settings)[0]:.0f}", "MB")
 
 
 def load(

@@ -12,15 +12,13 @@ from pathlib import Path
 
 from bench.report import row, system
 from bench.serving import BEGIN, DAY, VIEWS, Day, day_of, live, load, usage, write_speed
+from bench.stand import standing
 from bench.state import manifest_of, publish_index, write_view
 from conf.settings import Settings
-from core.application import Application, BoundSource
+from core.application import BoundSource
 from core.folders import Folders
 from core.measures import Partial
 from core.views import CompiledView
-from local import wait
-from local.child import running
-from local.tools import free_port
 
 DAYS = 365
 
@@ -37,19 +35,11 @@ def main() -> int:
 
 
 def _measure(folder: Path, rate: float, seconds: float) -> None:
-    settings = Settings(
-        data_dir=folder, redis_port=free_port(), api_port=free_port(), api_workers=1, kafka_port=free_port()
-    )
-    bound = Application.load(settings.application, settings.contracts_dir).source()
-    with running([sys.executable, "-m", "local.redis"], folder / "redis.log", settings.environment()):
-        wait.for_redis(settings)
-        _fill(settings, bound)
-        with running([sys.executable, "-m", "serving_layer"], folder / "api.log", settings.environment()):
-            wait.for_http(f"{settings.api_url}/healthz")
-            for view in VIEWS:
-                title = f"{view}, a year by day, 1 day unpublished"
-                load(settings, bound.view(view), title, DAYS, rate, seconds, "&every=day")
-            row("  memory of the API process", f"{usage(settings)[0]:.0f}", "MB")
+    with standing(folder, _fill) as (settings, bound):
+        for view in VIEWS:
+            title = f"{view}, a year by day, 1 day unpublished"
+            load(settings, bound.view(view), title, DAYS, rate, seconds, "&every=day")
+        row("  memory of the API process", f"{usage(settings)[0]:.0f}", "MB")
 
 
 def _fill(settings: Settings, bound: BoundSource) -> None:
