@@ -106,6 +106,7 @@ class Live:
             del self._groups[place]
 
     def start(self) -> None:
+        self._wanted = asyncio.Event()  # of this event loop, which need not be that of a former start
         self._watcher = asyncio.create_task(self._run())
         self._watcher.add_done_callback(self._over)
 

@@ -403,6 +403,18 @@ def test_the_watcher_rests_while_nobody_listens_and_survives_a_bug() -> None:
     run(play(Hall()))
 
 
+def test_the_watcher_starts_again_in_another_event_loop() -> None:
+    live = Hall().live
+
+    async def start_and_stop() -> None:
+        live.start()
+        await asyncio.sleep(0)  # it waits for a listener now
+        await live.stop()
+
+    for _ in range(2):
+        asyncio.run(start_and_stop())
+
+
 def test_a_large_answer_is_handed_over_in_pieces() -> None:
     async def play(hall: Hall) -> None:
         hall.numbers["mary"] = "x" * 100_000
