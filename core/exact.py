@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
+from functools import cached_property
 from math import isfinite
 from typing import Any, ClassVar, Self
 
@@ -28,7 +29,7 @@ class Count(Measure):
             return replace(self, input=Expression("1", "long"))
         return super().bind(columns)
 
-    @property
+    @cached_property
     def slots(self) -> tuple[Slot, ...]:
         return (Slot("", "long"),)
 
@@ -63,7 +64,7 @@ class Sum(Measure):
         _scale(bound)
         return bound
 
-    @property
+    @cached_property
     def slots(self) -> tuple[Slot, ...]:
         return (Slot("", f"decimal(38,{_scale(self)})"),)
 
@@ -99,7 +100,7 @@ class Mean(Measure):
         _scale(bound)
         return bound
 
-    @property
+    @cached_property
     def slots(self) -> tuple[Slot, ...]:
         return (Slot("sum", f"decimal(38,{_scale(self)})"), Slot("count", "long"))
 
@@ -128,7 +129,7 @@ class _Extreme(Measure):
     accepts: ClassVar[tuple[str, ...]] = ORDERED
     function: ClassVar[str]
 
-    @property
+    @cached_property
     def slots(self) -> tuple[Slot, ...]:
         return (Slot("", _ordered_kind(self)),)
 

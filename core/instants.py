@@ -3,7 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["format_instant", "parse_instant"]
+__all__ = ["format_datetime", "format_instant", "parse_instant"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Stricter than datetime.fromisoformat, whose grammar grows with each Python version.
@@ -30,5 +30,10 @@ def format_instant(micros: int) -> str:
     >>> format_instant(1_442_018_818_771_000)
     '2015-09-12T00:46:58.771Z'
     """
-    text = (_EPOCH + timedelta(microseconds=micros)).isoformat(timespec="microseconds")
+    return format_datetime(_EPOCH + timedelta(microseconds=micros))
+
+
+def format_datetime(moment: datetime) -> str:
+    """As `format_instant` of a time in UTC."""
+    text = moment.isoformat(timespec="microseconds")
     return text.removesuffix("+00:00").rstrip("0").removesuffix(".") + "Z"

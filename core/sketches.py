@@ -6,6 +6,7 @@ An empty blob is the zero of every sketch. Bounds hold with about 99 % confidenc
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite
 from typing import Any, ClassVar
 
@@ -28,7 +29,7 @@ _STANDARD_DEVIATIONS = 3
 class _Sketch(Measure):
     approximate: ClassVar[bool] = True
 
-    @property
+    @cached_property
     def slots(self) -> tuple[Slot, ...]:
         return (Slot("", "blob"),)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 NUMERIC = ("long", "decimal", "double")
 MAX_DIGITS = 38
@@ -19,7 +20,7 @@ class Expression:
     sql: str
     type: str
 
-    @property
+    @cached_property
     def family(self) -> str:
         """The type without precision."""
         return family(self.type)

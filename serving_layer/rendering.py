@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from starlette.responses import JSONResponse
 
-from core.instants import format_instant
+from core.instants import format_datetime, format_instant
 
 __all__ = ["Json", "iso", "to_json"]
 
@@ -44,7 +44,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return orjson.Fragment(f"{value:f}".encode())
     if isinstance(value, datetime):
-        return format_instant(round((value - datetime.fromtimestamp(0, UTC)).total_seconds() * 1_000_000))
+        return format_datetime(value.astimezone(UTC))
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
