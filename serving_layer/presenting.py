@@ -33,13 +33,20 @@ class Presenter:
     def row(self, span: Span, batch: list[Partial] | None, speed: list[Partial] | None) -> dict[str, Any]:
         """`batch` and `speed` are None for a layer that has nothing to say."""
         left, right = self._merged(batch), self._merged(speed)
+        parts = [part for part in (left, right) if part is not None]
+        whole = self._show(*parts)
+        # what one layer alone holds is the whole
+        alone = whole if len(parts) == 1 else None
         return {
             "from": self._text(span[0]),
             "to": self._text(span[1]),
-            "measures": self._show(*(part for part in (left, right) if part is not None)),
-            "batch": None if batch is None else self._show(*([left] if left is not None else [])),
-            "speed": None if speed is None else self._show(*([right] if right is not None else [])),
+            "measures": whole,
+            "batch": None if batch is None else self._part(left, alone),
+            "speed": None if speed is None else self._part(right, alone),
         }
+
+    def _part(self, part: Partial | None, alone: dict[str, Any] | None) -> dict[str, Any]:
+        return self._empty if part is None else alone or self._show(part)
 
     def _text(self, moment: int | None) -> str | None:
         """Rows of several keys have the same ends, and rows of a series share theirs."""
