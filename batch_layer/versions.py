@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
-from conf.settings import Settings, SettingsError, get_settings
+from conf.settings import Settings, SettingsError, get_settings, variable
 from core.application import Application, BoundSource
 from core.errors import LambdaError
 from core.folders import Folders
@@ -65,6 +65,11 @@ def _list(bound: BoundSource, settings: Settings, as_json: bool) -> list[str]:
     found, semantics = versions.all(), bound.semantics(settings.dedupe_window)
     if as_json:
         return [json.dumps({"source": bound.source.name} | version.report()) for version in found]
+    if not found:
+        return [
+            bound.source.name,
+            f"nothing was published yet in {settings.data_dir} ({variable('data_dir')} names another folder)",
+        ]
     held = versions.held()
     note = [_held(held)] if held else []
     return [bound.source.name, *_aligned([_HEAD, *(_row(version, semantics) for version in found)]), *note]

@@ -20,7 +20,7 @@ from kafka import KafkaAdminClient, KafkaProducer
 
 from conf.clients import kafka_options
 from conf.definitions.wikipedia import EDITS
-from conf.settings import Settings, get_settings
+from conf.settings import Settings, get_settings, variable
 from core.errors import LambdaError
 from core.leases import hold
 from demo.dataset import Event, edits
@@ -127,6 +127,7 @@ def _keep(settings: Settings) -> None:
     query = "channel=%23en.wikipedia&from=2015-09-12&to=2015-09-13"
     say(f"\neverything runs on; Ctrl-C stops it\n    {settings.api_url}/\n    {settings.api_url}/docs")
     say(f"    curl '{settings.api_url}/v1/views/edits_by_channel?{query}'")
+    say(f"    {variable('data_dir')}={settings.data_dir} make versions")
     threading.Event().wait()
 
 

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from core.application import Application
+from serving_layer.examples import ANSWER, CATALOGUE
 from serving_layer.past_openapi import PAST_PARAMETERS
 from serving_layer.schemas import SCHEMAS, reference
 from serving_layer.span_openapi import SPAN_PARAMETERS
@@ -16,29 +17,6 @@ __all__ = [
     "STATUS", "VERSIONS", "describe",
 ]  # fmt: skip
 
-_ANSWER = {
-    "view": "robot_edits",
-    "key": {"channel": "#en.wikipedia"},
-    "from": "2015-09-12T00:00:00Z",
-    "to": "2015-09-13T00:00:00Z",
-    "every": None,
-    "zone": "UTC",
-    "rows": [
-        {
-            "from": "2015-09-12T00:00:00Z",
-            "to": "2015-09-13T00:00:00Z",
-            "measures": {"edits": 12, "robots": {"estimate": 3.0, "lower": 3.0, "upper": 3.0}, "delta": 245},
-            "batch": {"edits": 10, "robots": {"estimate": 3.0, "lower": 3.0, "upper": 3.0}, "delta": 200},
-            "speed": {"edits": 2, "robots": {"estimate": 1.0, "lower": 1.0, "upper": 1.0}, "delta": 45},
-        }
-    ],
-    "manifest": {"version": 2, "boundary": 7, "offsets": {"0": 9731, "1": 9902}, "created_at": "..."},
-    "generation": "9f1c",
-    "as_of": "2026-01-01T12:00:00.4Z",
-    "complete": True,
-    "reasons": [],
-    "read": {"tiles": 1, "fields": 2},
-}
 _PROBLEM = {
     "type": "/problems#unknown-view",
     "title": "There is no such view",
@@ -75,7 +53,7 @@ def _parameter(name: str, where: str, schema: Mapping[str, Any], text: str, **mo
 
 
 _TEXT = {"type": "string"}
-LIST = {"responses": {"200": _json("Views and sources.", "Catalogue", {"views": [], "sources": []})}}
+LIST = {"responses": {"200": _json("Views and sources.", "Catalogue", CATALOGUE)}}
 ASK = {
     "parameters": [
         _parameter("view", "path", _TEXT, "Name of a view.", required=True, example="wiki"),
@@ -89,7 +67,7 @@ ASK = {
         *PAST_PARAMETERS,
     ],
     "responses": {
-        "200": _json("The answer. It may be incomplete, and then says why.", "Answer", _ANSWER),
+        "200": _json("The answer. It may be incomplete, and then says why.", "Answer", ANSWER),
         "400": _problem("A parameter is missing, unknown or wrong."),
         "404": _problem("There is no such view, version or cut."),
         "409": _problem("That moment of the past cannot be asked about: gone, or not archived yet."),
