@@ -127,12 +127,7 @@ def _readable(view: CompiledView, partial: Partial) -> bool:
 
 def _apart(view: CompiledView, partial: Partial) -> list[Partial]:
     """A view's partial measure by measure."""
-    parts, at = list[Partial](), 0
-    for measure in view.measures.values():
-        end = at + len(measure.slots)
-        parts.append(partial[at:end])
-        at = end
-    return parts
+    return [partial[at] for at in view.places.values()]
 
 
 def _apart_if(view: CompiledView, partial: Partial | None) -> Sequence[Partial | None]:

@@ -22,15 +22,5 @@ def cutter(view: CompiledView, names: Sequence[str]) -> Callable[[Partial], Part
     """Makes partials of the view to partials of `narrowed(view, names)`."""
     if list(names) == list(view.measures):
         return lambda partial: partial
-    places = _places(view)
-    wanted = [place for name in names for place in places[name]]
-    return lambda partial: tuple(partial[place] for place in wanted)
-
-
-def _places(view: CompiledView) -> dict[str, range]:
-    """Where the slots of each measure lie in a partial."""
-    places, at = dict[str, range](), 0
-    for name, measure in view.measures.items():
-        places[name] = range(at, at + len(measure.slots))
-        at += len(measure.slots)
-    return places
+    wanted = [view.places[name] for name in names]
+    return lambda partial: tuple(value for places in wanted for value in partial[places])

@@ -1,9 +1,9 @@
 """Sources and views: what an application defines, and what the layers get once it is compiled."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate, pairwise, starmap
 from typing import Any
 
 from core.buckets import parse_bucket, tiles_of
@@ -182,16 +182,13 @@ class CompiledView:
 
     def present(self, partial: Partial) -> dict[str, Any]:
         """What an answer shows for each measure."""
-        return {name: present(partial[places]) for name, present, places in self._presented}
+        return {name: self.measures[name].present(partial[at]) for name, at in self.places.items()}
 
     @cached_property
-    def _presented(self) -> list[tuple[str, Callable[[Partial], Any], slice]]:
-        """Of each measure its name, how it is shown, and the places of its slots."""
+    def places(self) -> dict[str, slice]:
+        """Where the slots of each measure lie in a partial."""
         ends = list(accumulate(len(measure.slots) for measure in self.measures.values()))
-        places = (slice(start, end) for start, end in pairwise([0, *ends]))
-        return [
-            (name, one.present, at) for (name, one), at in zip(self.measures.items(), places, strict=True)
-        ]
+        return dict(zip(self.measures, starmap(slice, pairwise([0, *ends])), strict=True))
 
     def key_of(self, parts: Mapping[str, Any]) -> str:
         """The key's text for values by part name; a value of None is NULL."""
