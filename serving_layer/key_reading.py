@@ -17,9 +17,7 @@ from serving_layer.ports import Bucketed
 __all__ = ["MOST_OPEN", "KeyReading", "Wanted"]
 
 _WORTH = 4  # fields: merging fewer anew costs less than keeping them
-_MANY = (
-    32  # fields of segments that are still written: from here on keeping them until the next micro-batch pays
-)
+_MANY = 32  # fields that are not final: from here on they are kept until the next micro-batch
 MOST_OPEN = 64  # segments: a container last looked at before so many is read as a whole
 
 
@@ -91,12 +89,10 @@ class KeyReading:
         touched = self._touched_containers([next(asked) for _ in self._segments])
         if not self._holds(touched, batch):
             return None
-        found, upto = list[Bucketed](), min(closed, self._newest + 1)
+        upto, found = min(closed, self._newest + 1), self._at_rest(touched)
         newest = {at: next(asked) for at in self._hot}
-        found += self._bundled(touched)
-        for at, held in self._warm.items():
-            fields = self._newly(at, newest.get(at))
-            found += self._warmed(at, held, fields, upto, at in touched, batch)
+        for at in self._warm:
+            found += self._warmed(at, self._newly(at, newest.get(at)), upto, at in touched, batch)
         for at in self._cold:
             found += self._colded(at, next(asked), upto, batch)
         return found
@@ -114,60 +110,52 @@ class KeyReading:
     def _keep(self, at: int, closed: Closed) -> None:
         self._kept.containers.put(self._wanted.place(at), closed)
 
-    def _warmed(
-        self,
-        at: int,
-        held: Closed,
-        fields: Iterable[tuple[int, int, Partial]],
-        upto: int,
-        hot: bool,
-        batch: int | None,
-    ) -> list[Bucketed]:
-        final, still_open = _apart(fields, upto)
-        partials = [*([held.partial] if held.partial is not None else []), *(one for _, one in final)]
-        partial = self._wanted.view.merge_all(partials) if final else held.partial
-        self._keep(
-            at,
-            Closed(
-                held.boundary, max(held.upto, upto), partial, hot, self._latest(partial, still_open, batch)
-            ),
-        )
-        bundled = self._wanted.every is None and not hot
-        return still_open if partial is None or bundled else [(at, partial), *still_open]
-
-    def _latest(
-        self, partial: Partial | None, still_open: Sequence[Bucketed], batch: int | None
-    ) -> Latest | None:
-        if batch is None or len(still_open) < _MANY:
-            return None
-        partials = [*([partial] if partial is not None else []), *(one for _, one in still_open)]
-        return Latest(batch, self._wanted.view.merge_all(partials))
-
-    def _bundled(self, touched: set[int]) -> list[Bucketed]:
-        """Containers that nothing was added to, merged once for as long as that is so."""
+    def _at_rest(self, touched: set[int]) -> list[Bucketed]:
+        """Containers that nothing was added to; into one row they are merged once, while that is so."""
         quiet = {at: held.partial for at, held in self._warm.items() if at not in touched}
         quiet |= {at: held.latest.partial for at, held in self._resting.items() if held.latest}
-        partials = [partial for partial in quiet.values() if partial is not None]
-        if self._wanted.every is not None:
-            return [(at, held.latest.partial) for at, held in self._resting.items() if held.latest]
-        if not partials:
-            return []
+        found = [(at, partial) for at, partial in quiet.items() if partial is not None]
+        return found if self._wanted.every is not None or not found else [self._bundled(found)]
+
+    def _bundled(self, found: Sequence[Bucketed]) -> Bucketed:
+        partials = [partial for _, partial in found]
         place = (self._wanted.view.name, self._wanted.key, self._wanted.start, self._wanted.end)
         bundle = self._kept.bundles.get(place)
         if bundle is None or not bundle.made_of(partials):
             bundle = Bundle(tuple(partials), self._wanted.view.merge_all(partials))
             self._kept.bundles.put(place, bundle)
-        return [(min(quiet), bundle.partial)]
+        return min(at for at, _ in found), bundle.partial
+
+    def _warmed(
+        self, at: int, fields: Iterable[tuple[int, int, Partial]], upto: int, hot: bool, batch: int | None
+    ) -> list[Bucketed]:
+        """What was added to a container since it was kept; all of it, if something was."""
+        held, (final, still_open) = self._warm[at], _apart(fields, upto)
+        partial = self._merged(held.partial, final) if final else held.partial
+        self._keep_merged(at, max(held.upto, upto), partial, still_open, hot, batch)
+        return [(at, partial), *still_open] if hot and partial is not None else still_open
 
     def _colded(self, at: int, flat: Sequence[bytes], upto: int, batch: int | None) -> list[Bucketed]:
         final, still_open = _apart(self._read(zip(flat[::2], flat[1::2], strict=True)), upto)
         worth = len(final) >= _WORTH or len(still_open) >= _MANY
         if not worth or not self._wanted.in_one_row(at):
             return [*final, *still_open]
-        partial = self._wanted.view.merge_all([one for _, one in final]) if final else None
-        latest = self._latest(partial, still_open, batch)
-        self._keep(at, Closed(self._wanted.boundary, upto, partial, bool(still_open), latest))
+        partial = self._merged(None, final) if final else None
+        self._keep_merged(at, upto, partial, still_open, bool(still_open), batch)
         return still_open if partial is None else [(at, partial), *still_open]
+
+    def _keep_merged(
+        self, at: int, upto: int, partial: Partial | None, still_open: Sequence[Bucketed], hot: bool,
+        batch: int | None,
+    ) -> None:  # fmt: skip
+        latest = None
+        if batch is not None and len(still_open) >= _MANY:
+            latest = Latest(batch, self._merged(partial, still_open))
+        self._keep(at, Closed(self._wanted.boundary, upto, partial, hot, latest))
+
+    def _merged(self, partial: Partial | None, more: Sequence[Bucketed]) -> Partial:
+        held = [] if partial is None else [partial]
+        return self._wanted.view.merge_all([*held, *(one for _, one in more)])
 
     def _closed(self, container: int) -> Closed | None:
         """What is kept of a container, if it helps to answer this."""
