@@ -17,7 +17,7 @@ from core.manifest import Manifest
 from serving_layer.interests import Interest
 from serving_layer.pipes import Pipe
 from serving_layer.ports import SpeedSilent
-from serving_layer.vouchers import current_generation, ends_asked, reading_of, stamped, vouchers_asked
+from serving_layer.vouchers import current_generation, ends_asked, in_use, reading_of, stamped, vouchers_asked
 
 __all__ = ["Changes", "Look", "RedisChanges"]
 
@@ -84,7 +84,7 @@ class RedisChanges(Changes):
         condemned, lease, progress, *stamps, current = await self._pipe.execute(
             [*vouchers_asked(self._layout, generation), *ends]
         )
-        if current is None or current.decode() != generation.id:
+        if not in_use(generation, current):
             return None
         found = stamped(reading_of(generation, condemned, lease, progress), stamps)
         reasons = doubts(

@@ -12,7 +12,7 @@ from core.measures import Partial
 from core.views import CompiledView
 from serving_layer.pipes import Command, Pipe
 from serving_layer.ports import SpeedReading, SpeedSilent
-from serving_layer.vouchers import current_generation, ends_asked, reading_of, stamped, vouchers_asked
+from serving_layer.vouchers import current_generation, ends_asked, in_use, reading_of, stamped, vouchers_asked
 
 __all__ = ["Asked", "Field", "RedisSpeedFields", "SpeedFields"]
 
@@ -83,7 +83,7 @@ class RedisSpeedFields(SpeedFields):
         ]
         ends = ends_asked(layout, generation, [shard])
         *held, stamps, current = await self._pipe.execute([*hashes, *ends])
-        if current is None or current.decode() != generation.id:
+        if not in_use(generation, current):
             return None
         fields = sorted(_fields(held, asked), key=lambda field: field[:2])
         buckets = [(field.bucket, field.partial) for field in fields]

@@ -30,7 +30,7 @@ from serving_layer.key_reading import MOST_OPEN, KeyReading, Wanted
 from serving_layer.pipes import Command, Pipe
 from serving_layer.ports import Bucketed, Choose, ReadKeys, SpeedReading, SpeedSilent, SpeedStore
 from serving_layer.touched import MOST_HASHES, TouchedKeys, TouchedLists
-from serving_layer.vouchers import current_generation, ends_asked, reading_of, stamped, vouchers_asked
+from serving_layer.vouchers import current_generation, ends_asked, in_use, reading_of, stamped, vouchers_asked
 
 __all__ = ["RedisSpeedStore"]
 
@@ -183,7 +183,7 @@ class RedisSpeedStore(SpeedStore):
         return [list(islice(each, len(group))) for group in groups]
 
     def _still(self, generation: Generation, current: bytes | None) -> bool:
-        if current is not None and current.decode() == generation.id:
+        if in_use(generation, current):
             return True
         self._forget()
         return False

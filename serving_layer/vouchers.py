@@ -11,7 +11,14 @@ from core.layout import Layout
 from serving_layer.pipes import Command, Pipe
 from serving_layer.ports import SpeedReading, SpeedSilent
 
-__all__ = ["current_generation", "ends_asked", "generation_of", "reading_of", "stamped", "vouchers_asked"]
+__all__ = [
+    "current_generation",
+    "ends_asked",
+    "in_use",
+    "reading_of",
+    "stamped",
+    "vouchers_asked",
+]
 
 
 async def current_generation(pipe: Pipe, layout: Layout) -> Generation | None:
@@ -20,7 +27,7 @@ async def current_generation(pipe: Pipe, layout: Layout) -> Generation | None:
     if name is None:
         return None
     (meta,) = await pipe.execute([("GET", layout.of(name.decode(), "meta"))])
-    return None if meta is None else generation_of(orjson.loads(meta))
+    return None if meta is None else _generation_of(orjson.loads(meta))
 
 
 def vouchers_asked(layout: Layout, generation: Generation) -> list[Command]:
@@ -29,12 +36,17 @@ def vouchers_asked(layout: Layout, generation: Generation) -> list[Command]:
 
 
 def ends_asked(layout: Layout, generation: Generation, shards: Collection[int]) -> list[Command]:
-    """What is asked after all fields: what each shard holds, for `stamped`, and the generation in use."""
+    """What is asked after all fields: what each shard holds, for `stamped`; for `in_use` the generation."""
     stamps = [("HMGET", layout.stamp(generation.id, shard), "batch", "floor") for shard in shards]
     return [*stamps, ("GET", layout.current())]
 
 
-def generation_of(meta: Mapping[str, Any]) -> Generation:
+def in_use(generation: Generation, current: bytes | None) -> bool:
+    """Whether readers still used `generation` when the last of `ends_asked` was answered."""
+    return current is not None and current.decode() == generation.id
+
+
+def _generation_of(meta: Mapping[str, Any]) -> Generation:
     """Raises `SpeedSilent` where its state has a format that this release cannot read."""
     if meta.get("format") != FORMAT:
         raise SpeedSilent(f"the speed state has format {meta.get('format')!r}, this API reads {FORMAT}")
