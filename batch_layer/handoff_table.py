@@ -44,11 +44,12 @@ class HandoffTable:
     def keep(self, handoff: Handoff) -> None:
         """The entry first; the table gets all entries that it lacks, also those of runs that were killed.
 
-        Raises HandoffsLost if the table has this check's number already.
+        Raises HandoffsLost, and keeps nothing, if the table has entries that the registry has not.
         """
-        number, newest = self._handoffs.append(handoff)["number"], self._newest()
-        if newest >= number:
-            raise HandoffsLost(str(self._path), newest, number)
+        newest, registered = self._newest(), self._handoffs.latest()
+        if newest > registered:
+            raise HandoffsLost(str(self._path), newest, registered)
+        self._handoffs.append(handoff)
         entries = self._handoffs.following(newest)
         frame = self._spark.createDataFrame(list(_rows(entries)), _SCHEMA).coalesce(1)
         (

@@ -72,12 +72,12 @@ class Handoffs:
         """Keeps a record; `alarms` counts the unknown differences there were so far, this one included."""
         newest = self.newest()
         alarms = (newest["alarms"] if newest else 0) + (handoff.verdict == "unknown")
-        number = self._latest() + 1
+        number = self.latest() + 1
         self._entries.append(number, {**handoff.entry(), "alarms": alarms})
         return self.read(number)
 
     def newest(self) -> dict[str, Any] | None:
-        number = self._latest()
+        number = self.latest()
         return self.read(number) if number else None
 
     def read(self, number: int) -> dict[str, Any]:
@@ -89,12 +89,12 @@ class Handoffs:
 
     def last(self, count: int) -> list[dict[str, Any]]:
         """The newest records, the newest first."""
-        latest = self._latest()
+        latest = self.latest()
         return [self.read(number) for number in range(latest, max(0, latest - count), -1)]
 
     def of_version(self, version: int) -> dict[str, Any] | None:
         """The newest record of a version: versions never fall, so this is a search."""
-        low, high = 1, self._latest()
+        low, high = 1, self.latest()
         while low <= high:
             middle = (low + high) // 2
             if self.read(middle)["version"] <= version:
@@ -104,8 +104,8 @@ class Handoffs:
         found = self.read(high) if high else None
         return found if found and found["version"] == version else None
 
-    def _latest(self) -> int:
-        """Found without listing the folder each time."""
+    def latest(self) -> int:
+        """The number of the newest record, 0 before the first; found without listing the folder each time."""
         self._newest = (self._entries.following(self._newest) or [self._newest])[-1]
         return self._newest
 

@@ -97,8 +97,9 @@ def test_an_untouched_state_is_equal_in_every_segment_and_the_table_says_so(worl
     assert rows.count() == 2 * measures and rows.where("cause IS NULL").count() == 2 * measures
     assert {row.version for row in rows.select("version").distinct().collect()} == {1, 2}
     shutil.rmtree(world.folders.data / "registry" / world.bound.source.name / "handoffs")
-    with pytest.raises(HandoffsLost, match="has hand-off checks up to 2, the registry only up to 1"):
-        check(world, 0, last)
+    for _ in range(3):  # not once alone: a refused check leaves no record that would fill the gap
+        with pytest.raises(HandoffsLost, match="has hand-off checks up to 2, the registry only up to 0"):
+            check(world, 0, last)
 
 
 def test_damage_of_any_kind_is_found_at_its_place_and_condemns(world: World) -> None:
