@@ -6,7 +6,7 @@ Each benchmark is a module with a `main`, runs on ports and in a folder of its o
 import subprocess
 import sys
 
-NAMES = ("freshness", "speed", "recompute", "serving", "recovery", "year", "keys", "live")
+NAMES = ("freshness", "speed", "recompute", "serving", "recovery", "year", "keys", "live", "identity")
 
 
 def main(names: list[str]) -> int:
