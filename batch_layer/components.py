@@ -49,7 +49,8 @@ def on_spark(pairs: DataFrame) -> DataFrame:
     )
     while not _are_stars(edges):
         edges = _next(edges, lambda edges: _small_star(_large_star(edges)))
-    return edges
+    roots = edges.select(F.col("person").alias("id"), "person").distinct()
+    return edges.unionByName(roots)
 
 
 def _next(edges: DataFrame, step: Callable[[DataFrame], DataFrame]) -> DataFrame:
@@ -67,8 +68,10 @@ def _kept(edges: DataFrame) -> DataFrame:
 def _are_stars(edges: DataFrame) -> bool:
     """Whether each id points at one id, and that one nowhere."""
     roots = edges.groupBy("id").agg(F.count("*").alias("roots"))
-    many = roots.where("roots > 1").isEmpty()
-    return many and edges.join(roots, edges["person"] == roots["id"], "left_semi").isEmpty()
+    if not roots.where("roots > 1").isEmpty():
+        return False
+    pointing = roots.select(F.col("id").alias("person"))
+    return edges.join(pointing, "person", "left_semi").isEmpty()
 
 
 def _large_star(edges: DataFrame) -> DataFrame:

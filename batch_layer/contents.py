@@ -24,7 +24,7 @@ class Content:
     """`rows` gives the whole table of a view, of those in `written`; others come from `base` as they are.
 
     `tasks` is into how many tasks Spark's shuffles are divided. `events` are there where all
-    rows are made of them alone.
+    rows are made of them alone, `resolved` where all events were asked which ids are one person.
     """
 
     mode: Mode
@@ -37,6 +37,7 @@ class Content:
     events: DataFrame | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
     vouched: tuple[Any, ...] = ()
+    resolved: DataFrame | None = None
 
 
 def full(archived: Archived, views: Sequence[CompiledView], boundary: Cut, partitions: int) -> Content:
@@ -45,7 +46,7 @@ def full(archived: Archived, views: Sequence[CompiledView], boundary: Cut, parti
     return Content(
         Mode.FULL, boundary, events.counts.entry(), views,
         lambda view: tiles(events.frame, view, partitions), _tasks_for(events.counts.valid),
-        events=events.frame,
+        events=events.frame, resolved=events.resolved,
     )  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def backfill(
     return Content(
         Mode.BACKFILL, boundary, events.counts.entry(), views,
         lambda view: replaced(*rows[view.name], span, tasks), tasks, base,
-        origin=origin, vouched=statements,
+        origin=origin, vouched=statements, resolved=events.resolved,
     )  # fmt: skip
 
 

@@ -5,30 +5,22 @@ a publish takes over from it, is in `speed_rules.py`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame
 
-from core.contracts import Contract
-from core.cuts import Cut
+from batch_layer.history import History
+from batch_layer.persons import persons
 from core.declarations import Declaration, step_of
 from core.errors import NotExact
+from core.identity import Identity
 
 __all__ = ["History", "check_additive", "derive"]
 
 
-@dataclass(frozen=True)
-class History:
-    """What a step may ask beside the events; `cuts` are those up to the boundary."""
-
-    contract: Contract
-    cuts: Sequence[Cut]
-
-
 # events that count, each id once: `POSITION` and the contract's columns, and what was derived before
 Step = Callable[[DataFrame, Any, History], DataFrame]
-_STEPS: Mapping[type[Declaration], Step] = {}
+_STEPS: Mapping[type[Declaration], Step] = {Identity: persons}
 
 
 def derive(events: DataFrame, declarations: Sequence[Declaration], history: History) -> DataFrame:

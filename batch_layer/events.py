@@ -11,16 +11,15 @@ from pyspark.sql import functions as F
 
 from batch_layer.deriving import History, derive
 from batch_layer.ledger import Ledger
+from batch_layer.segments import OFFSET_BITS, POSITION, places_of, search
 from core.contracts import Contract
 from core.cuts import Cut, Offsets
 from core.declarations import Declaration
 from core.decoded import decode_column, spark_struct
 from core.errors import PositionError
 
-__all__ = ["Counts", "Events", "read_events"]
+__all__ = ["POSITION", "Counts", "Events", "read_events"]
 
-POSITION = "__position"
-_OFFSET_BITS = 48
 _BROADCAST_ROWS = 2_000_000
 
 
@@ -42,10 +41,14 @@ class Counts:
 
 @dataclass(frozen=True)
 class Events:
-    """`frame` has the contract's columns and those that are derived, one row an event that counts."""
+    """`frame` has the contract's columns and those that are derived, one row an event that counts.
+
+    `resolved` is the resolution of ids, where the source says which are one person.
+    """
 
     frame: DataFrame
     counts: Counts
+    resolved: DataFrame | None = None
 
 
 def read_events(
@@ -73,8 +76,10 @@ def read_events(
         small = F.broadcast(losers) if duplicates <= _BROADCAST_ROWS else losers
         frame = valid.join(small, POSITION, "left_anti")
     count = valid.count() if stale else read - refused
-    derived = derive(frame, declarations, History(contract, cuts))
-    return Events(derived.drop(POSITION), Counts(read, count, duplicates))
+    history = History(contract, cuts)
+    derived = derive(frame, declarations, history)
+    resolved = history.resolved[0] if history.resolved else None
+    return Events(derived.drop(POSITION), Counts(read, count, duplicates), resolved)
 
 
 def _count(master: DataFrame, ledger: Ledger, boundary: Offsets, contract: Contract) -> tuple[int, int, int]:
@@ -107,7 +112,7 @@ def _below(boundary: Offsets) -> str:
 
 def _valid(below: DataFrame, contract: Contract, stale: int) -> DataFrame:
     """Valid events with their position, as the contract of today sees them."""
-    position = F.expr(f"shiftleft(cast(partition as bigint), {_OFFSET_BITS}) + offset").alias(POSITION)
+    position = F.expr(f"shiftleft(cast(partition as bigint), {OFFSET_BITS}) + offset").alias(POSITION)
     current = below.where(F.col("contract") == F.lit(contract.fingerprint)) if stale else below
     valid = current.where("reason IS NULL").select(position, *_fields(contract))
     if not stale:
@@ -169,27 +174,13 @@ def _twins(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _segments(cuts: Sequence[Cut]) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """`segment_of` for batches: cuts grow on every partition, so counting those below is a search."""
-    partitions = sorted({p for cut in cuts for p in cut.offsets})
-    places = {p: np.array([cut.offset(p) for cut in cuts], np.int64) for p in partitions}
+    places, bits = places_of(cuts), OFFSET_BITS
 
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             positions = batch.column(0).to_numpy()
-            segments = _search(
-                positions >> _OFFSET_BITS, positions & ((1 << _OFFSET_BITS) - 1), places, len(cuts)
-            )
+            segments = search(positions >> bits, positions & ((1 << bits) - 1), places, len(cuts))
             columns = [batch.column(0), batch.column(1), pa.array(segments, pa.int64())]
             yield pa.RecordBatch.from_arrays(columns, [POSITION, "id", "segment"])
 
     return run
-
-
-def _search(
-    partitions: np.ndarray, offsets: np.ndarray, places: dict[int, np.ndarray], cuts: int
-) -> np.ndarray:
-    segments = np.full(len(offsets), cuts, np.int64)
-    for partition, bounds in places.items():
-        mine = partitions == partition
-        segments[mine] = np.searchsorted(bounds, offsets[mine], side="right")
-    return segments

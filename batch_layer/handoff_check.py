@@ -10,10 +10,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.compare_step import CompareStep, outcome
+from batch_layer.compared import Compared
 from batch_layer.field_folds import FIELDS, FieldFolds
 from batch_layer.handoff_table import HandoffTable
 from batch_layer.segment_events import SegmentEvents, read_segments
-from batch_layer.speed_rules import Compared, derive_as_speed
+from batch_layer.speed_rules import derive_as_speed
 from batch_layer.speed_state import SpeedSilent, SpeedState
 from conf.settings import Settings, variable
 from core.application import BoundSource

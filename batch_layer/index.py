@@ -30,7 +30,7 @@ from core.keys import _BUCKET_SHIFT, index_text
 from core.measures import Slot
 from core.views import CompiledView
 
-__all__ = ["IndexFile", "Part", "build_part", "parts_of", "staging", "write_parts"]
+__all__ = ["IndexFile", "Part", "build_part", "parts_of", "seal", "staging", "write_parts"]
 
 _ROWS = 50_000  # rows that are Python objects at one time
 _STAGING = ".building-"
@@ -98,7 +98,7 @@ def build_part(part: Part) -> IndexFile:
         )
     part.path.chmod(0o444)
     tables = {file.path.name: _digest(file.path) for file in part.files}
-    return IndexFile(part.view, part.number, written, _seal(part.path), tables)
+    return IndexFile(part.view, part.number, written, seal(part.path), tables)
 
 
 def _write(part: Part) -> int:
@@ -184,7 +184,7 @@ def _read_file(file: AddedFile, columns: list[str]) -> pa.Table:
     return table.append_column("tile", tile)
 
 
-def _seal(path: Path) -> str:
+def seal(path: Path) -> str:
     """Makes a file durable; its SHA-256."""
     sync(path)
     return _digest(path)

@@ -207,7 +207,7 @@ class BatchRun:
         version, identity = self.folders.publications().next_version(), self.identity(archived.ledger)
         known = superseded or (current.superseded if current else ())
         lost = self._lost(archived.ledger, content.boundary.offsets)
-        return self.workshop.make(content, version, archived.ledger, identity, known, lost)
+        return self.workshop.make(content, version, archived.ledger, identity, known, lost, current)
 
     def _lost(self, ledger: Ledger, boundary: Offsets) -> tuple[Any, ...]:
         """What the log dropped below a boundary. Raises RecordsLost unless an operator accepted all of it."""

@@ -4,16 +4,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, cast
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.functions import arrow_udf
 
-from batch_layer.events import POSITION, _search, _valid
+from batch_layer.events import POSITION, _valid
 from batch_layer.fresh import _between
+from batch_layer.segments import segment_of_position
 from core.contracts import Contract
 from core.copies import Copy, judge
 from core.cuts import Cut, Offsets
@@ -91,26 +89,13 @@ def read_segments(
     other = master.where(_between({}, end)).where(F.col("contract") != contract.fingerprint)
     stale = int(not other.isEmpty())
     new = _valid(master.where(_between(start.offsets, end)), contract, stale)
-    new = new.withColumn(SEGMENT, _segments(cuts)).persist()
+    new = new.withColumn(SEGMENT, segment_of_position(cuts)).persist()
     before = _valid(master.where(_between({}, start.offsets)), contract, stale) if start.number else None
     copies = _copies(new, before, contract.event_id)
     if copies is None:
         return SegmentEvents(new, False)
-    found = _verdicts(copies.withColumn(SEGMENT, _segments(cuts)), start.number, reads_from, window)
+    found = _verdicts(copies.withColumn(SEGMENT, segment_of_position(cuts)), start.number, reads_from, window)
     return SegmentEvents(new.join(found, POSITION, "left"), True)
-
-
-def _segments(cuts: Sequence[Cut]) -> Column:
-    """The segment of a position, by a search: as an SQL expression it would grow with the number of cuts."""
-    partitions = {partition for cut in cuts for partition in cut.offsets}
-    places = {p: np.array([cut.offset(p) for cut in cuts], np.int64) for p in partitions}
-
-    def segment(positions: pa.Array) -> pa.Array:
-        found = positions.to_numpy()
-        return pa.array(_search(found >> _BITS, found & ((1 << _BITS) - 1), places, len(cuts)), pa.int64())
-
-    # its overloads know no pyarrow, of which mypy sees nothing
-    return cast(Column, cast(Any, arrow_udf)(segment, "bigint")(F.col(POSITION)))
 
 
 def _copies(new: DataFrame, before: DataFrame | None, event_id: str) -> DataFrame | None:

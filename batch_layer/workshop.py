@@ -16,6 +16,7 @@ from batch_layer.contents import Content
 from batch_layer.folding import fold_views
 from batch_layer.folds import foldable
 from batch_layer.ledger import Ledger
+from batch_layer.person_index import Persons
 from batch_layer.recompute import commit_files, write_view
 from batch_layer.tile_files import TileFile
 from conf.settings import Settings
@@ -69,9 +70,16 @@ class Workshop:
         identity: LogIdentity,
         superseded: tuple[str, ...] = (),
         losses: tuple[Any, ...] = (),
+        before: Manifest | None = None,
     ) -> Manifest:
-        """A version whose tables and index are durable; nothing points at it yet."""
-        made, meaning = self._all(content, version), self.meaning
+        """A version whose tables and index are durable; nothing points at it yet.
+
+        `before` is what readers use now. Raises NotExact where rows that are taken over count by other
+        persons.
+        """
+        staged = index.staging(self.folders, version)
+        persons = Persons(self.folders, content, staged).made(before)
+        made, meaning = self._all(content, version, staged), self.meaning
         return Manifest(
             version=version,
             source=self.bound.source.name,
@@ -84,19 +92,19 @@ class Workshop:
             created_at=self.now().isoformat(),
             mode=content.mode,
             views={view.view: view.entry for view in made},
-            index={name: sha for view in made for name, sha in view.files.items()},
+            index={**persons.files, **{name: sha for view in made for name, sha in view.files.items()}},
             counts=content.counts,
             losses=losses,
             contract=meaning.contract,
             origin=content.origin,
             vouched=content.vouched,
             superseded=superseded,
+            identity=persons.entry,
         )
 
-    def _all(self, content: Content, version: int) -> Sequence[_Made]:
+    def _all(self, content: Content, version: int, staged: Path) -> Sequence[_Made]:
         """All views, some at once, so that no core waits while one of them plans or commits."""
         self.spark.conf.set("spark.sql.shuffle.partitions", str(content.tasks))
-        staged = index.staging(self.folders, version)
         written, folded = {view.name for view in content.written}, self._folded(content, version)
 
         def make(view: CompiledView) -> _Made:

@@ -4,11 +4,12 @@ import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from core.contracts import Contract
 from core.declarations import Declaration, bind_all
-from core.errors import DefinitionError
+from core.errors import DefinitionError, DuplicateView
 from core.semantics import Meaning, meaning_of
 from core.sources import Source
 from core.views import CompiledView, View, by_name, find
@@ -28,8 +29,12 @@ class BoundSource:
     def of(cls, source: Source, contract: Contract, definitions: Mapping[str, View]) -> "BoundSource":
         """Checks declarations and views against the contract; raises `DefinitionError`."""
         declarations, columns = bind_all(f"source {source.name!r}", source.declares, contract.types)
-        views = {name: view.compile(columns) for name, view in definitions.items()}
-        return cls(source, contract, definitions, views, declarations)
+        given = _with_own(source, declarations, definitions)
+        views = {name: view.compile(columns) for name, view in given.items()}
+        for declared, view in product(declarations, views.values()):
+            if objection := declared.objection(view, source):
+                raise DefinitionError(f"view {view.name!r}: {objection}")
+        return cls(source, contract, given, views, declarations)
 
     @property
     def columns(self) -> dict[str, str]:
@@ -88,6 +93,17 @@ class Application:
         owners = {name: bound for bound in self.sources.values() for name in bound.views}
         bound: BoundSource = find("view", view, owners)
         return bound
+
+
+def _with_own(
+    source: Source, declarations: Sequence[Declaration], definitions: Mapping[str, View]
+) -> dict[str, View]:
+    """The views that are defined, and those that a source has by what it declares."""
+    found = dict(definitions)
+    for view in (view for declared in declarations for view in declared.views(source)):
+        if found.setdefault(view.name, view) != view:
+            raise DuplicateView(f"view {view.name!r} is what source {source.name!r} declares; rename yours")
+    return found
 
 
 def _import(module: str) -> object:

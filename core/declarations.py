@@ -7,10 +7,14 @@ derived there (`deriving.py`); a class that a table does not know is refused by 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from core.errors import DefinitionError
 from core.names import check_name
+
+if TYPE_CHECKING:
+    from core.sources import Source
+    from core.views import CompiledView, View
 
 __all__ = ["Declaration", "bind_all", "check_once", "step_of"]
 
@@ -40,6 +44,14 @@ class Declaration(ABC):
     @abstractmethod
     def reads(self) -> Sequence[str]:
         """Columns of the contract that are needed to derive them, besides the event's time."""
+
+    def views(self, source: "Source") -> Sequence["View"]:
+        """Views that the source has by itself, for whoever reads what is declared."""
+        return ()
+
+    def objection(self, view: "CompiledView", source: "Source") -> str | None:
+        """Why a view makes of the derived columns what nobody could keep right; None if it does not."""
+        return None
 
     @property
     def meaning(self) -> Any:

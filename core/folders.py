@@ -33,6 +33,10 @@ class Folders:
     def checkpoint(self, generation: str) -> Path:
         return self.data / "checkpoints" / self.source / generation
 
+    def resolution(self, content: str) -> Path:
+        """The resolution of ids by which a generation counts, by its content hash."""
+        return self.data / "resolutions" / self.source / f"{content}.mdb"
+
     @property
     def handoff_table(self) -> Path:
         """What the check of each publish found, for SQL."""

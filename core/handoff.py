@@ -39,7 +39,9 @@ class _Json:
 class Generation(_Json):
     """One life of the speed layer's state. It holds what lies at or beyond cut `start_cut` at `offsets`.
 
-    It knows the copies of events from `reads_from` on, which lies some segments before.
+    It knows the copies of events from `reads_from` on, which lies some segments before. For all its life
+    ids are the persons of one resolution, that of the version at whose boundary it began: `resolution` is its
+    content hash.
     """
 
     id: str
@@ -52,6 +54,7 @@ class Generation(_Json):
     topic_id: str
     format: int = FORMAT
     reads_from: Offsets = field(default_factory=dict)
+    resolution: str = ""
 
 
 @dataclass(frozen=True)

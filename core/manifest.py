@@ -28,6 +28,10 @@ class Manifest:
     `mode` says how it was made (core.modes) and `origin` from which version, range or candidate; `vouched`
     has the statements of operators on which rows rest that were taken over from another meaning, and
     `superseded` the meanings over which another one was promoted.
+
+    `identity` is of sources that say which ids are one person: the `hash` of this resolution, how many
+    `ids` are in groups and how many `persons` these are; and against the resolution `from` of the version
+    that readers used before, the ids whose person `changed`, and those of them that were `parted`.
     """
 
     version: int
@@ -48,6 +52,12 @@ class Manifest:
     origin: Mapping[str, Any] = field(default_factory=dict)
     vouched: tuple[Any, ...] = ()
     superseded: tuple[str, ...] = ()
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def resolution(self) -> str:
+        """The content hash of the resolution of ids; empty where every id is a person of its own."""
+        return str(self.identity.get("hash", ""))
 
     def entry(self) -> dict[str, Any]:
         lists = {name: list(getattr(self, name)) for name in _TUPLES}

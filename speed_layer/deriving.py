@@ -6,40 +6,22 @@ fields are.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame
 
-from core.contracts import Contract
 from core.declarations import Declaration, step_of
-from core.layout import Layout
-from speed_layer.clients import RedisAddress
-from speed_layer.decode_step import Segments
-from speed_layer.scripts import Fence
+from core.identity import Identity
+from speed_layer.micro_batch import MicroBatch
+from speed_layer.persons import persons
 
 __all__ = ["MicroBatch", "derive"]
-
-
-@dataclass(frozen=True)
-class MicroBatch:
-    """What a step may ask beside the events. Segments below `count_from` are not counted here."""
-
-    contract: Contract
-    redis: RedisAddress
-    layout: Layout
-    generation: str
-    fence: Fence
-    shards: int
-    tasks: int
-    segments: Segments
-    count_from: int
 
 
 # decoded events: `SEGMENT`, `NOTE`, `POSITION`, those of the contract's columns that are read, and what was
 # derived before
 Step = Callable[[DataFrame, Any, MicroBatch], DataFrame]
-_STEPS: Mapping[type[Declaration], Step] = {}
+_STEPS: Mapping[type[Declaration], Step] = {Identity: persons}
 
 
 def derive(events: DataFrame, declarations: Sequence[Declaration], batch: MicroBatch) -> DataFrame:

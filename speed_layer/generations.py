@@ -14,7 +14,8 @@ __all__ = ["Found", "Wanted", "beginning", "objection", "reading_start", "usable
 class Wanted:
     """What this process would write: definitions, shards, log, and the boundary that readers use.
 
-    `origin` is where the log began when the platform first saw it.
+    `origin` is where the log began when the platform first saw it, `resolution` the persons of the `version`
+    whose boundary it is.
     """
 
     source: str
@@ -24,6 +25,8 @@ class Wanted:
     log: LogIdentity
     boundary: int
     origin: Offsets = field(default_factory=dict)
+    resolution: str = ""
+    version: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,7 @@ def beginning(
         cluster_id=wanted.log.cluster,
         topic_id=wanted.log.topic_id,
         reads_from=end,
+        resolution=wanted.resolution,
     )
     return meta, Progress(-1, end, len(cuts), start.number, _lost(start, begins, wanted.origin))
 

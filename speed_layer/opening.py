@@ -1,6 +1,7 @@
 """Which generation a start writes: the one of the last run if all of it agrees, else a new one."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
@@ -13,6 +14,7 @@ from core.logs import Logger
 from speed_layer.checkpoint import Checkpoint
 from speed_layer.generations import Found, Wanted, beginning, objection, usable
 from speed_layer.log import Log
+from speed_layer.resolutions import Resolutions
 from speed_layer.state import SpeedState
 
 __all__ = ["Opening"]
@@ -47,6 +49,15 @@ class Opening:
     def checkpoint(self, generation: str) -> Checkpoint:
         return Checkpoint(self.folders.checkpoint(generation), self.bound.source.topic)
 
+    @property
+    def resolutions(self) -> Resolutions:
+        return Resolutions(self.folders)
+
+    def resolution(self) -> str:
+        """That of the version that readers use now."""
+        manifest = self.folders.publications().resolve()
+        return manifest.resolution if manifest else ""
+
     def _wanted(self) -> Wanted:
         identity, manifest = self.source.identity(), self.folders.publications().resolve()
         if manifest is not None:
@@ -61,6 +72,8 @@ class Opening:
             log=identity,
             boundary=manifest.boundary if manifest else 0,
             origin=origin,
+            resolution=manifest.resolution if manifest else "",
+            version=manifest.version if manifest else 0,
         )
 
     def _resumed(
@@ -99,6 +112,8 @@ class Opening:
         progress = self.state.progress(generation)
         if meta is None or progress is None:
             return "Redis lost what it was and how far it had come"
+        if self.resolutions.lacks(meta.resolution):
+            return "the resolution of ids by which it counts is gone"
         checkpoint = self.checkpoint(generation)
         try:
             end = checkpoint.end(progress.batch) if progress.batch >= 0 else None
@@ -115,6 +130,7 @@ class Opening:
         return generation, progress
 
     def _begun(self, wanted: Wanted, *, following: bool = False) -> tuple[Generation, Progress]:
+        self._keep_resolution(wanted)
         generation, progress = beginning(
             wanted, uuid4().hex[:12], self.folders.cuts().all(), self.source.begins()
         )
@@ -128,6 +144,19 @@ class Opening:
             lost=progress.lost,
         )
         return generation, progress
+
+    def _keep_resolution(self, wanted: Wanted) -> None:
+        """Before the generation is announced, for it cannot be written without."""
+        if wanted.resolution:
+            self.resolutions.keep(wanted.version, wanted.resolution, self._resolutions_in_use())
+
+    def _resolutions_in_use(self) -> set[str]:
+        found = set[str]()
+        for generation in self.state.kept():
+            with suppress(FormatRefused):
+                meta = self.state.meta(generation) if generation else None
+                found |= {meta.resolution} if meta else set()
+        return found
 
     def _current_is_usable(self, wanted: Wanted) -> bool:
         current = self.state.current()

@@ -1,6 +1,7 @@
 """The steps of a micro-batch as one Spark job: decode, derive, project, fold, shuffle by shard, write."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
@@ -10,9 +11,10 @@ from core.application import BoundSource
 from core.layout import Layout
 from speed_layer.clients import RedisAddress
 from speed_layer.decode_step import DecodeStep, Segments
-from speed_layer.deriving import MicroBatch, derive
+from speed_layer.deriving import derive
 from speed_layer.faults import TaskFailed, of_text
 from speed_layer.fold_step import PARTIALS, FoldStep
+from speed_layer.micro_batch import MicroBatch
 from speed_layer.notes import Notes
 from speed_layer.plan import Plan
 from speed_layer.scripts import Fence
@@ -34,6 +36,7 @@ class Pipeline:
     shards: int
     window: int
     tasks: int
+    resolution: Path | None = None
 
     def run(self, records: DataFrame, batch: int, segments: Segments, count_from: int) -> Notes:
         """Write `records` (value, partition, offset) into Redis as micro-batch `batch`.
@@ -85,6 +88,7 @@ class Pipeline:
             self.tasks,
             segments,
             count_from,
+            self.resolution,
         )
 
 

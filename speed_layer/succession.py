@@ -15,6 +15,7 @@ from pyspark.errors import StreamingQueryException
 from core.cuts import Offsets, reaches
 from core.errors import LambdaError, SourceUnusable, StateLost
 from core.logs import Logger
+from core.rebuilds import RebuildRequest
 from speed_layer.faults import RedisAway, RedisFull, StartOver, TaskFailed
 from speed_layer.opening import Opening
 from speed_layer.state import SpeedState
@@ -62,6 +63,7 @@ class Succession:
     follower: Writer | None = None
     _frozen: bool = False
     _failures: int = 0
+    _given_up: str | None = None  # persons for which a rebuild failed: it is not asked for again
     _not_before: float = float("-inf")
     _pursuit: Pursuit = field(default_factory=Pursuit)
 
@@ -92,7 +94,7 @@ class Succession:
         if self.clock() < self._not_before:
             return
         self._pause(_LOOK)
-        request = self.state.requested()
+        request = self.state.requested() or self._own_request(leader)
         if request is None:
             return
         if request.replace == leader.generation.id:
@@ -101,6 +103,14 @@ class Succession:
             self._pursuit = Pursuit(self.clock)
         elif request.replace != self.state.current():
             self.state.withdraw()
+
+    def _own_request(self, leader: Writer) -> RebuildRequest | None:
+        """Where a publish says that other ids are one person than those by which the leader counts."""
+        wanted, mine = self.opening.resolution(), leader.generation
+        if mine.resolution == wanted or wanted == self._given_up or self.state.current() != mine.id:
+            return None
+        reason = "a publish says that other ids are one person"
+        return self.state.request(RebuildRequest(mine.id, reason))
 
     def _step(self, leader: Writer, follower: Writer) -> Writer:
         if not follower.runs():
@@ -141,7 +151,7 @@ class Succession:
     def _give_up(self, reason: str) -> None:
         self.log.error("rebuild_given_up", reason=reason, consequence="the former generation stays in use")
         self.state.withdraw()
-        self._failures = 0
+        self._failures, self._given_up = 0, self.opening.resolution()
 
     def _pause(self, seconds: float) -> None:
         self._not_before = self.clock() + seconds

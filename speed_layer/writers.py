@@ -26,6 +26,7 @@ from speed_layer.log import Log
 from speed_layer.micro_batches import MicroBatches, Stopped
 from speed_layer.pipeline import Pipeline
 from speed_layer.plan import Plan
+from speed_layer.resolutions import Resolutions
 from speed_layer.session import start_query
 from speed_layer.state import SpeedState
 
@@ -177,6 +178,7 @@ class Writers:
             generation.shards,
             self.settings.dedupe_window,
             self.spark.sparkContext.defaultParallelism,
+            Resolutions(self.folders).path(generation.resolution),
         )
         return MicroBatches(
             generation,

@@ -1,0 +1,43 @@
+"""Persons as the speed layer has them: those of the one resolution that a generation has for all its life."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import arrow_udf
+
+from batch_layer.compared import Compared
+from batch_layer.persons import word
+from batch_layer.segment_events import SEGMENT, SegmentEvents
+from batch_layer.speed_state import SpeedSilent
+from core.folders import Folders
+from core.identity import PERSON, SAID, Identity
+from core.resolutions import PersonsOf
+
+__all__ = ["by_resolution", "persons_of_generation"]
+
+
+def persons_of_generation(events: SegmentEvents, identity: Identity, compared: Compared) -> SegmentEvents:
+    """The step of the hand-off check. Raises SpeedSilent where the generation's resolution is gone."""
+    content = compared.generation.resolution
+    path = Folders(compared.settings.data_dir, compared.generation.source).resolution(content)
+    if content and not path.is_file():
+        raise SpeedSilent(
+            f"the resolution of ids by which generation {compared.generation.id} counts is gone"
+        )
+    said = events.frame.withColumn(SAID, word(identity, SEGMENT))
+    return replace(events, frame=by_resolution(said, identity, path if content else None))
+
+
+def by_resolution(events: DataFrame, identity: Identity, path: Path | None) -> DataFrame:
+    """Events with the persons of a file; without one each id is a person of its own."""
+    return events.withColumn(PERSON, _person(identity, path))
+
+
+def _person(identity: Identity, path: Path | None) -> Column:
+    if path is None:
+        return F.expr(identity.id_sql)
+    # its overloads know no pyarrow, of which mypy sees nothing
+    return cast(Column, cast(Any, arrow_udf)(PersonsOf(path), "string")(F.expr(identity.id_sql)))
