@@ -19,6 +19,7 @@ from serving_layer.problems import Problem
 from serving_layer.questions import Question
 from serving_layer.rendering import iso
 from serving_layer.spans import MAX_ROWS, edges_within
+from serving_layer.widening import widened
 
 __all__ = ["Evidence", "compose", "document", "grouped", "rows_of", "runs_of", "runs_within", "standing"]
 
@@ -45,7 +46,8 @@ class Evidence:
     def _doubts(self) -> list[str]:
         speed = self.speed or SpeedReading()
         progress = speed.progress and replace(speed.progress, floor=max(speed.floor, speed.progress.floor))
-        return doubts(
+        persons = [speed.persons.doubt] if speed.persons and speed.persons.doubt else []
+        return persons + doubts(
             self.snapshot.manifest, self.semantics, speed.generation, progress, speed.lease, speed.stamps,
             condemned=speed.condemned,
         )  # fmt: skip
@@ -96,7 +98,7 @@ def compose(question: Question, evidence: Evidence, shown: Shown | None = None) 
     """
     speed = evidence.speed
     rows = rows_of(question, evidence.batch, speed.buckets if speed else None, shown)
-    return document(question, evidence, rows)
+    return document(question, evidence, widened(question.view, rows, speed.persons if speed else None))
 
 
 def document(question: Question, evidence: Evidence, rows: Any) -> dict[str, Any]:
@@ -123,6 +125,7 @@ def standing(evidence: Evidence) -> dict[str, Any]:
         "as_of": iso(evidence.as_of),
         "complete": not reasons,
         "reasons": reasons,
+        **({"identity": speed.persons.report()} if speed and speed.persons else {}),
     }
 
 

@@ -1,20 +1,24 @@
 """A question answered: one publish for the whole request, and a speed state that holds what it needs."""
 
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
 from core.application import BoundSource
 from core.buckets import Run, split
 from core.measures import Partial
+from core.views import CompiledView
 from serving_layer.answers import Evidence, runs_of, runs_within
 from serving_layer.kept import Kept, weight
+from serving_layer.live_pairs import LivePairs
+from serving_layer.person_stores import PersonIndex, PersonSpeed, SilentSpeed, uses_persons
+from serving_layer.persons import Now
 from serving_layer.ports import Bucketed, Index, Snapshot, SpeedReading, SpeedSilent, SpeedStore, Versions
 from serving_layer.presenting import Shown, shown_before
 from serving_layer.questions import Question
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "read_speed"]
 
 _TRIES = 3
 _LIMIT = 16 << 20
@@ -31,18 +35,21 @@ class Desk:
     semantics: str
     versions: Versions
     speed: SpeedStore
+    pairs: LivePairs | None = field(default=None, repr=False)
     merged: "Merged" = field(default_factory=lambda: Kept(_LIMIT, lambda kept: weight(kept[1])), repr=False)
     shown: Shown = field(default_factory=shown_before, repr=False)
 
     async def ask(self, question: Question) -> Evidence:
         """What both layers say. Raises `IndexBroken` where the batch part cannot be read."""
-        return await self.settled(partial(self._gather, question, runs_of(question)))
+        return await self.settled(question.view, partial(self._gather, question, runs_of(question)))
 
-    async def settled(self, gather: Callable[[Snapshot], Awaitable[Found]]) -> Found:
+    async def settled(
+        self, view: CompiledView, gather: Callable[[Snapshot, SpeedStore], Awaitable[Found]]
+    ) -> Found:
         """What `gather` finds, of a publish whose speed segments were all there while it was at it."""
         snapshot = self.versions.current()
         for _ in range(_TRIES):
-            evidence = await gather(snapshot)
+            evidence = await gather(*await self._stores(view, snapshot))
             if evidence.speed is None or evidence.speed.floor <= snapshot.boundary:
                 return evidence
             # the speed layer dropped what a newer publish covers: that publish is what we must read
@@ -52,8 +59,28 @@ class Desk:
             snapshot = newer
         return evidence
 
-    async def _gather(self, question: Question, runs: list[Run], snapshot: Snapshot) -> Evidence:
-        reading, silence = await self.read_speed(question, snapshot.boundary)
+    async def _stores(self, view: CompiledView, snapshot: Snapshot) -> tuple[Snapshot, SpeedStore]:
+        """What both layers hold; of a view that is about persons, as they are now."""
+        if not uses_persons(view):
+            return snapshot, self.speed
+        try:
+            now, speed = await self._now(snapshot)
+        except SpeedSilent as error:
+            now, speed = _of_version(snapshot), SilentSpeed(self.speed, str(error))
+        index = snapshot.index and PersonIndex(snapshot.index, now)
+        return replace(snapshot, index=index), speed
+
+    async def _now(self, snapshot: Snapshot) -> tuple[Now, SpeedStore]:
+        """In the past, of which there are versions alone, persons are those of the version."""
+        if self.pairs is None:
+            return _of_version(snapshot), self.speed
+        now, reading = await self.pairs.now(snapshot)
+        return now, PersonSpeed(self.speed, now, reading)
+
+    async def _gather(
+        self, question: Question, runs: list[Run], snapshot: Snapshot, speed: SpeedStore
+    ) -> Evidence:
+        reading, silence = await read_speed(speed, question, snapshot.boundary)
         batch, tiles = self._batch(question, runs, snapshot)
         return Evidence(snapshot, self.semantics, batch, reading, silence, tiles)
 
@@ -64,7 +91,8 @@ class Desk:
         if snapshot.index is None or snapshot.manifest is None:
             return None, 0
         view, key, version = question.view, question.key_text, snapshot.manifest.version
-        place = (version, view.name, key, question.start, question.end)
+        parts = snapshot.index.parts(view, key)
+        place = (version, view.name, parts, question.start, question.end)
         kept = self.merged.get(place) if question.every is None else None
         if kept is not None:
             return [(question.first, kept[1])], kept[0]
@@ -85,12 +113,18 @@ class Desk:
         found = index.read(view, key, runs)
         return found, scouted + len(found)
 
-    async def read_speed(self, question: Question, boundary: int) -> tuple[SpeedReading | None, str | None]:
-        """The speed part from `boundary` on, or why there is none."""
-        span = (question.first, question.last)
-        try:
-            return await self.speed.read(
-                question.view, question.key_text, span, boundary, question.every
-            ), None
-        except SpeedSilent as error:
-            return None, str(error)
+
+def _of_version(snapshot: Snapshot) -> Now:
+    version, persons = snapshot.manifest.version if snapshot.manifest else 0, snapshot.persons
+    return Now(version, persons, persons)
+
+
+async def read_speed(
+    speed: SpeedStore, question: Question, boundary: int
+) -> tuple[SpeedReading | None, str | None]:
+    """The speed part from `boundary` on, or why there is none."""
+    span = (question.first, question.last)
+    try:
+        return await speed.read(question.view, question.key_text, span, boundary, question.every), None
+    except SpeedSilent as error:
+        return None, str(error)

@@ -108,7 +108,7 @@ class RedisChanges(Changes):
         hot = set[Interest]().union(*self._hot.values()).intersection(interests)
         containers = await self._containers(generation, segments.start, interests)
         cold = [interest for interest in interests if interest not in hot]
-        wide = {one for one in cold if one.keys is None and one.within(containers[one.view])}
+        wide = {one for one in cold if one.always or (one.keys is None and one.within(containers[one.view]))}
         return frozenset(hot | wide | await self._looked_up(generation, segments, cold, containers))
 
     async def _containers(

@@ -20,7 +20,8 @@ from serving_layer.asking import Desk
 from serving_layer.events_behind import EventsBehind, Listing, positions
 from serving_layer.moments import text_of
 from serving_layer.past_desks import Moment, PastDesks
-from serving_layer.ports import Index, Snapshot, SpeedReading, SpeedSilent
+from serving_layer.person_stores import uses_persons
+from serving_layer.ports import Index, Snapshot, SpeedReading, SpeedSilent, SpeedStore
 from serving_layer.problems import Problem
 from serving_layer.questions import Question
 from serving_layer.rendering import iso
@@ -51,7 +52,8 @@ class Explainer:
 
     async def explain(self, question: Question, page: Listing) -> dict[str, Any]:
         """The answer as of now, and what it is made of. Raises `Problem` and `IndexBroken`."""
-        seen = await self.desk.settled(partial(self._gather, question))
+        _refuse_persons(question)
+        seen = await self.desk.settled(question.view, partial(self._gather, question))
         manifest, speed = seen.snapshot.manifest, seen.speed or SpeedReading()
         until = _farther(manifest.offsets if manifest else {}, speed.progress.end if speed.progress else {})
         layers = {"batch": _batch(question, manifest, seen.parts), "speed": _speed(question, seen)}
@@ -65,6 +67,7 @@ class Explainer:
 
     async def explain_past(self, moment: Moment, question: Question, page: Listing) -> dict[str, Any]:
         """The answer as of a moment of the past; `question` is about a view made by `repeatable`."""
+        _refuse_persons(question)
         evidence = await self.past.desk(moment).ask(question)
         manifest = moment.base.manifest
         tiles = _tiles(question, moment.base.index) if moment.base.index else None
@@ -78,7 +81,7 @@ class Explainer:
         listed = await self._listed(question, manifest, moment.between.until, "archive", page)
         return {**told, "definition": self._definition(question), "layers": layers, **listed}
 
-    async def _gather(self, question: Question, snapshot: Snapshot) -> _Seen:
+    async def _gather(self, question: Question, snapshot: Snapshot, _: SpeedStore) -> _Seen:
         asked = Asked(question.view, question.key_text, question.first, question.last, snapshot.boundary)
         silence, reading, fields = None, None, None
         try:
@@ -129,6 +132,16 @@ class Explainer:
 
 def _farther(left: Offsets, right: Offsets) -> dict[int, int]:
     return {p: max(left.get(p, 0), right.get(p, 0)) for p in {*left, *right}}
+
+
+def _refuse_persons(question: Question) -> None:
+    """An explanation reads one key and its events; what is of a person is of many."""
+    if uses_persons(question.view):
+        detail = (
+            f"view {question.view.name!r} is about persons, whose ids and pairs lie in many keys and events: "
+            "it cannot be explained; explain the numbers of the ids, in a view of them"
+        )
+        raise Problem.of_field("not-evaluable", "view", question.view.name, "a view without persons", detail)
 
 
 def _tiles(question: Question, index: Index) -> list[Tile]:

@@ -1,15 +1,17 @@
 """Several keys read at once: those that are named, those of a page, those that are ranked."""
 
 import asyncio
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from core.identity import person_part
 from core.keys import index_text
 from core.narrowing import cutter
 from serving_layer.answers import Evidence, runs_of
 from serving_layer.asking import Desk
 from serving_layer.listings import Page, Prefix, Ranking
+from serving_layer.person_stores import PersonIndex
 from serving_layer.ports import (
     Bucketed,
     Choose,
@@ -18,6 +20,7 @@ from serving_layer.ports import (
     Snapshot,
     SpeedReading,
     SpeedSilent,
+    SpeedStore,
     TooManyHashes,
 )  # fmt: skip
 from serving_layer.problems import Problem
@@ -91,34 +94,41 @@ class KeysDesk:
     async def ask(self, query: Query) -> Gathered:
         """One trip to each store."""
         keys = sorted({question.key_text for question in query.questions}, key=index_text)
-        return await self.desk.settled(partial(self._named, query, keys))
+        return await self.desk.settled(query.question.view, partial(self._named, query, keys))
 
     async def page(self, page: Page) -> Gathered:
         """Raises `Problem` where the speed state has more keys than are listed."""
-        return await self.desk.settled(partial(self._page, page))
+        return await self.desk.settled(page.prefix.question.view, partial(self._page, page))
 
     async def rank(self, ranking: Ranking) -> Gathered:
         """Every key of the prefix. Raises `Problem` if these are more than a ranking may read."""
-        return await self.desk.settled(partial(self._all, ranking.prefix, [ranking.measure]))
+        gather = partial(self._all, ranking.prefix, [ranking.measure])
+        return await self.desk.settled(ranking.prefix.question.view, gather)
 
-    async def _named(self, query: Query, keys: Sequence[str], snapshot: Snapshot) -> Gathered:
-        question, speed = query.question, self.desk.speed
+    async def _named(
+        self, query: Query, keys: Sequence[str], snapshot: Snapshot, speed: SpeedStore
+    ) -> Gathered:
+        question = query.question
         span = (question.first, question.last)
         spoken = await _heard(speed.read_many(question.view, keys, span, snapshot.boundary, question.every))
         return await self._gathered(question, query.measures, keys, snapshot, spoken)
 
-    async def _page(self, page: Page, snapshot: Snapshot) -> Gathered:
-        prefix, after = page.prefix, page.cursor.after if page.cursor else None
+    async def _page(self, page: Page, current: Snapshot, speed: SpeedStore) -> Gathered:
+        snapshot, prefix = current.plain, _refused_by_person(page.prefix)
+        after = page.cursor.after if page.cursor else None
         view, index = prefix.question.view, snapshot.index
         indexed = index.keys(view, prefix.text, after, page.limit + 1) if index else []
         names = _Names(indexed, after, page.limit)
-        spoken = await self._listed(prefix, snapshot, names.choose)
+        spoken = await self._listed(prefix, snapshot, speed, names.choose)
         found = await self._gathered(prefix.question, list(view.measures), names.keys, snapshot, spoken)
         more = names.listed[-1][0] if names.more else None
         return replace(found, more=more, unnamed=len(names.listed) - len(names.keys))
 
-    async def _all(self, prefix: Prefix, measures: Sequence[str], snapshot: Snapshot) -> Gathered:
-        names = _Names(await self._indexed(prefix, snapshot), None, self.ranked)
+    async def _all(
+        self, prefix: Prefix, measures: Sequence[str], current: Snapshot, speed: SpeedStore
+    ) -> Gathered:
+        snapshot = current.plain
+        names = _Names(await self._indexed(_refused_by_person(prefix), snapshot), None, self.ranked)
 
         def all_or_none(touched: Collection[str]) -> list[str]:
             keys = names.choose(touched)
@@ -126,9 +136,9 @@ class KeysDesk:
                 raise self._too_many(prefix)
             return keys
 
-        spoken = await self._listed(prefix, snapshot, all_or_none)
+        spoken = await self._listed(prefix, snapshot, speed, all_or_none)
         found = await self._gathered(prefix.question, measures, names.keys, snapshot, spoken)
-        return replace(found, unnamed=len(names.listed) - len(names.keys))
+        return _joined(replace(found, unnamed=len(names.listed) - len(names.keys)), prefix, current)
 
     async def _indexed(self, prefix: Prefix, snapshot: Snapshot) -> list[Listed]:
         found: list[Listed] = []
@@ -141,13 +151,11 @@ class KeysDesk:
             await asyncio.sleep(0)
         return found
 
-    async def _listed(self, prefix: Prefix, snapshot: Snapshot, choose: Choose) -> Spoken:
+    async def _listed(self, prefix: Prefix, snapshot: Snapshot, speed: SpeedStore, choose: Choose) -> Spoken:
         question = prefix.question
         span = (question.first, question.last)
         return await _heard(
-            self.desk.speed.read_listed(
-                question.view, prefix.text, span, snapshot.boundary, choose, question.every
-            )
+            speed.read_listed(question.view, prefix.text, span, snapshot.boundary, choose, question.every)
         )
 
     async def _gathered(
@@ -174,6 +182,41 @@ class KeysDesk:
         )
         missing = next((name for name in view.key if name not in prefix.parts), "by")
         return Problem.of_field("too-many-keys", missing, None, f"at most {self.ranked} keys", detail)
+
+
+def _refused_by_person(prefix: Prefix) -> Prefix:
+    """The prefix. Raises `Problem` for one that names a person, whose ids lie in many places of the order."""
+    view, place = prefix.question.view, person_part(prefix.question.view)
+    name = None if place is None else list(view.key)[place]
+    if name is not None and name in prefix.parts:
+        detail = (
+            f"keys of view {view.name!r} cannot be listed of one {name}: leave it out, or ask for its keys"
+        )
+        raise Problem.of_field("bad-prefix", name, prefix.parts[name], "no value in a list", detail)
+    return prefix
+
+
+def _joined(found: Gathered, prefix: Prefix, current: Snapshot) -> Gathered:
+    """Keys of published persons that pairs since then join, each person once."""
+    view, speed = prefix.question.view, found.speed
+    if not isinstance(current.index, PersonIndex) or speed is None or speed.persons is None:
+        return found
+    root = partial(current.index.now.root, view)
+    note = replace(speed.persons, joined=True)
+    return replace(
+        found, keys=sorted({root(key) for key in found.keys}, key=index_text),
+        batch_of=_under(root, found.batch_of), speed_of=_under(root, found.speed_of),
+        speed=replace(speed, persons=note),
+    )  # fmt: skip
+
+
+def _under(root: Callable[[str], str], parts: Parts | None) -> Parts | None:
+    if parts is None:
+        return None
+    whole: dict[str, list[Bucketed]] = {}
+    for key, found in parts.items():
+        whole.setdefault(root(key), []).extend(found)
+    return whole
 
 
 async def _heard(reading: Awaitable[ReadKeys]) -> Spoken:

@@ -21,6 +21,7 @@ from core.index_values import unframe
 from core.keys import index_bucket, index_key, index_partition
 from core.manifest import Manifest
 from core.measures import Partial
+from core.resolutions import FILE, Alone, Resolution, open_resolution
 from core.views import CompiledView
 from serving_layer.index_keys import keys_within
 from serving_layer.ports import Bucketed, Index, IndexBroken, Listed
@@ -40,7 +41,8 @@ class LmdbIndex(Index):
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         _verify(folder, manifest)
         self._manifest = manifest
-        self._files = {name: _open(folder / name) for name in manifest.index}
+        self._files = {name: _open(folder / name) for name in manifest.index if name != FILE}
+        self._persons = open_resolution(folder / FILE) if FILE in manifest.index else Alone()
         self._partitions = Counter(name.partition("/")[0] for name in manifest.index)
 
     def read(self, view: CompiledView, key: str, runs: Sequence[Run]) -> list[Bucketed]:
@@ -72,6 +74,10 @@ class LmdbIndex(Index):
     def keys(self, view: CompiledView, prefix: str, after: bytes | None, most: int) -> list[Listed]:
         walks = [keys_within(file, prefix, after) for file in self._parts(view.name)]
         return self._sound(view, lambda: list(islice(merge(*walks, key=lambda found: found[0]), most)))
+
+    @property
+    def persons(self) -> Resolution:
+        return self._persons
 
     def _sound(self, view: CompiledView, read: Callable[[], Found]) -> Found:
         try:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from core.keys import shard_of
 from core.layout import container_width
+from serving_layer.person_stores import uses_persons
 from serving_layer.questions import Question
 
 __all__ = ["Interest", "interest_of"]
@@ -13,13 +14,17 @@ __all__ = ["Interest", "interest_of"]
 
 @dataclass(frozen=True)
 class Interest:
-    """The keys `keys` of a view in [start, end), in seconds since 1970; every key where they are None."""
+    """The keys `keys` of a view in [start, end), in seconds since 1970; every key where they are None.
+
+    With `always` also what lies elsewhere may change an answer: it is asked for at each micro-batch.
+    """
 
     view: str
     width: int
     keys: tuple[str, ...] | None
     start: int
     end: int
+    always: bool = False
 
     def __hash__(self) -> int:
         return self._hash
@@ -54,4 +59,6 @@ class Interest:
 def interest_of(question: Question) -> Interest:
     """What has to be touched for the answer to change."""
     view = question.view
+    if uses_persons(view):
+        return Interest(view.name, view.width, None, question.first, question.last, always=True)
     return Interest(view.name, view.width, (question.key_text,), question.first, question.last)

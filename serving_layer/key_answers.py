@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from core.identity import person_counts
 from core.measures import Partial
 from core.narrowing import narrowed
 from core.ranking import Score, rank
@@ -17,6 +18,7 @@ from serving_layer.ports import Bucketed
 from serving_layer.presenting import Presenter
 from serving_layer.queries import Query
 from serving_layer.questions import Question
+from serving_layer.widening import widened, widened_measures
 
 __all__ = ["compose_page", "compose_query", "compose_ranking"]
 
@@ -90,6 +92,10 @@ class _Rows:
         self._presenter = Presenter(self._question.view, None, question.zone)
 
     def of(self, key: str) -> list[dict[str, Any]]:
+        note = self._gathered.speed.persons if self._gathered.speed else None
+        return widened(self._question.view, self._found(key), note)
+
+    def _found(self, key: str) -> list[dict[str, Any]]:
         question, gathered = self._question, self._gathered
         batch, speed = (
             None if parts is None else parts.get(key, ()) for parts in (gathered.batch_of, gathered.speed_of)
@@ -111,12 +117,23 @@ async def _scores(ranking: Ranking, gathered: Gathered) -> tuple[list[str], list
         found = [
             one for parts in (gathered.batch_of, gathered.speed_of) if parts for _, one in parts.get(key, ())
         ]
-        score = ranking.score(measure.present(measure.merge_all(found))) if found else None
+        score = (
+            ranking.score(_wide(ranking, gathered, measure.present(measure.merge_all(found))))
+            if found
+            else None
+        )
         if score is not None:
             keys.append(key)
             scores.append(score)
         await _turn(place)
     return keys, scores
+
+
+def _wide(ranking: Ranking, gathered: Gathered, shown: Any) -> Any:
+    """What a measure shows, with the bounds that hold for persons."""
+    view, note = ranking.prefix.question.view, gathered.speed.persons if gathered.speed else None
+    names = [name for name in person_counts(view) if name == ranking.measure]
+    return widened_measures({ranking.measure: shown}, names, note)[ranking.measure] if note else shown
 
 
 async def _turn(place: int) -> None:

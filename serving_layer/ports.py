@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from core.buckets import Run
 from core.errors import LambdaError
@@ -10,11 +11,13 @@ from core.handoff import Generation, Lease, Progress
 from core.manifest import Manifest, Pointer
 from core.measures import Partial
 from core.periods import Periods
+from core.resolutions import Alone, Resolution
 from core.views import CompiledView
 
 __all__ = [
-    "Bucketed", "Choose", "EventLog", "Index", "IndexBroken", "Listed", "LogRefuses", "LogSilent", "Position",
-    "ReadKeys", "Snapshot", "SpeedReading", "SpeedSilent", "SpeedStore", "TooManyHashes", "Versions",
+    "Bucketed", "Choose", "EventLog", "Index", "IndexBroken", "Listed", "LogRefuses", "LogSilent",
+    "PersonNote", "Position", "ReadKeys", "Snapshot", "SpeedReading", "SpeedSilent", "SpeedStore",
+    "TooManyHashes", "Versions",
 ]  # fmt: skip
 
 Bucketed = tuple[int, Partial]  # the start of a bucket or tile in seconds, and what it holds
@@ -60,6 +63,20 @@ class Index(ABC):
         Raises `IndexBroken`.
         """
 
+    @property
+    def persons(self) -> Resolution:
+        """Which ids are one person in this version."""
+        return Alone()
+
+    @property
+    def plain(self) -> "Index":
+        """The index as it was published, whatever became of persons since."""
+        return self
+
+    def parts(self, view: CompiledView, key: str) -> tuple[str, ...]:
+        """The keys of the version that are read for a key."""
+        return (key,)
+
 
 # the text by which the index orders keys, and the key; None for one that the index holds a digest of
 Listed = tuple[bytes, str | None]
@@ -82,6 +99,15 @@ class Snapshot:
     def boundary(self) -> int:
         return self.manifest.boundary if self.manifest else 0
 
+    @property
+    def persons(self) -> Resolution:
+        """Which ids are one person in what was published."""
+        return self.index.persons if self.index else Alone()
+
+    @property
+    def plain(self) -> "Snapshot":
+        return replace(self, index=self.index.plain) if self.index else self
+
 
 class Versions(ABC):
     """The publishes of one source."""
@@ -101,13 +127,37 @@ class Versions(ABC):
 
 
 @dataclass(frozen=True)
+class PersonNote:
+    """By which persons an answer was made: those of version `resolution`, and since its boundary `pairs` that
+    join some of them, and `undone` ones that still count as one.
+
+    Measures that count persons may be `down` too many and `up` too few. Pairs since are applied if `joined`.
+    `doubt` says why parts of other persons may be in the answer.
+    """
+
+    resolution: int
+    pairs: int
+    undone: int
+    down: int
+    up: int
+    joined: bool = True
+    doubt: str | None = None
+
+    def report(self) -> dict[str, Any]:
+        return {
+            "resolution": self.resolution, "pairs_since": self.pairs, "undone_since": self.undone,
+            "joined": self.joined,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
 class SpeedReading:
     """What the speed state holds of one key: finest buckets of segments at or beyond the asked one.
 
     `floor` is read after the fields: whatever lies at or beyond it was there. `stamps` are the micro-batches
     that the shards read say they hold. `buckets` is None where there is nothing that could be read.
     `successor` is the generation that is rebuilt beside this one, and how far it has come. `condemned` says
-    what a publish found wrong.
+    what a publish found wrong, `persons` by whose ids it was read, where that matters.
     """
 
     generation: Generation | None = None
@@ -119,6 +169,7 @@ class SpeedReading:
     fields: int = 0
     successor: tuple[str, Progress | None] | None = None
     condemned: str | None = None
+    persons: PersonNote | None = None
 
 
 # what was read of several keys: buckets by key, None where there is nothing that could be read

@@ -19,10 +19,10 @@ from core.measures import Partial
 from core.periods import Periods
 from core.views import CompiledView
 from serving_layer.answers import Evidence, document, grouped, rows_of, runs_of
-from serving_layer.asking import Desk
+from serving_layer.asking import Desk, read_speed
 from serving_layer.kept import Kept, weight
 from serving_layer.moments import text_of
-from serving_layer.ports import Bucketed, Index, Snapshot
+from serving_layer.ports import Bucketed, Index, Snapshot, SpeedStore
 from serving_layer.presenting import Presenter
 from serving_layer.questions import Question
 from serving_layer.rendering import to_json
@@ -103,12 +103,18 @@ class Series:
     async def ask(self, question: Question) -> RenderedSeries:
         """Raises `IndexBroken` where the batch part cannot be read."""
         assert question.every and question.edges, "a series without both ends has no rows beforehand"
-        return await self.desk.settled(partial(self._gather, question, question.every, question.edges))
+        gather = partial(self._gather, question, question.every, question.edges)
+        return await self.desk.settled(question.view, gather)
 
     async def _gather(
-        self, question: Question, every: Periods, edges: Sequence[int], snapshot: Snapshot
+        self,
+        question: Question,
+        every: Periods,
+        edges: Sequence[int],
+        snapshot: Snapshot,
+        speed_store: SpeedStore,
     ) -> RenderedSeries:
-        reading, silence = await self.desk.read_speed(question, snapshot.boundary)
+        reading, silence = await read_speed(speed_store, question, snapshot.boundary)
         speed = reading.buckets if reading else None
         if snapshot.index is None or snapshot.manifest is None:
             batch, tiles, rows = None, 0, to_json(rows_of(question, None, speed, None))

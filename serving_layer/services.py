@@ -10,12 +10,14 @@ from conf.keys import admin_key
 from conf.settings import Settings
 from core.application import Application
 from core.folders import Folders
+from core.identity import identity_of
 from core.layout import Layout
 from core.logs import Logger, get_logger
 from serving_layer.asking import Desk
 from serving_layer.changes import Changes, RedisChanges
 from serving_layer.explaining import Explainer
 from serving_layer.kafka_log import KafkaEventLog
+from serving_layer.live_pairs import LivePairs
 from serving_layer.master_events import Limits
 from serving_layer.metrics import Metrics
 from serving_layer.past_desks import PastDesks
@@ -82,7 +84,8 @@ def build(settings: Settings, logger: Logger | None = None) -> Services:
         watch = Watch(folders, semantics, logger.bind(source=name))
         layout = Layout(settings.namespace, name)
         store = RedisSpeedStore(layout, pipe, semantics, watch.cuts)
-        desks[name] = Desk(bound, semantics, watch, store)
+        pairs = LivePairs(bound, store, folders) if identity_of(bound.declarations) else None
+        desks[name] = Desk(bound, semantics, watch, store, pairs)
         statuses[name] = Status(desks[name], folders, log, time.time)
         changes[name] = RedisChanges(layout, pipe, semantics)
         pasts[name] = PastDesks(bound, semantics, folders, limits, settings.batch_interval, time.time)

@@ -15,6 +15,7 @@ from serving_layer.catalogue import describe_all
 from serving_layer.interests import Interest, interest_of
 from serving_layer.openapi import ASK, LIST
 from serving_layer.past import take_past
+from serving_layer.person_stores import uses_persons
 from serving_layer.problems import Problem
 from serving_layer.questions import parse_question
 from serving_layer.rendering import Json
@@ -55,7 +56,8 @@ async def answer(
     bound = owner(services, name)
     question = parse_question(bound.view(name), given, services.clock)
     source = bound.source.name
-    if rendered and question.edges is not None:
+    # rows of persons are no matter of a version alone, and are made anew
+    if rendered and question.edges is not None and not uses_persons(question.view):
         told = await services.series[source].answer(question)
     else:
         desk = services.desks[source]
