@@ -13,6 +13,7 @@ from batch_layer.compare_step import CompareStep, outcome
 from batch_layer.compared import Compared
 from batch_layer.field_folds import FIELDS, FieldFolds
 from batch_layer.handoff_table import HandoffTable
+from batch_layer.identity_findings import corrections
 from batch_layer.segment_events import SegmentEvents, read_segments
 from batch_layer.speed_rules import derive_as_speed
 from batch_layer.speed_state import SpeedSilent, SpeedState
@@ -23,9 +24,11 @@ from core.equality import KEYS, Finding, Tally, findings, late_findings, merged
 from core.errors import HandoffUnequal
 from core.folders import Folders
 from core.handoffs import Handoff
+from core.identity import identity_of
 from core.logs import Logger
 from core.losses import lost_from
 from core.manifest import Manifest, Pointer
+from core.resolutions import FILE
 from core.standing import Standing, behind, chosen_shards, objection
 from core.views import CompiledView
 
@@ -129,11 +132,11 @@ class HandoffCheck:
         compared = Compared(self.bound.contract, rows, cuts, start, generation, self.settings)
         events = derive_as_speed(events, self.bound.declarations, compared)
         try:
-            return self._held(made, standing, events)
+            return self._held(made, standing, events, manifest)
         finally:
             self.spark.catalog.clearCache()
 
-    def _held(self, made: Handoff, standing: Standing, events: SegmentEvents) -> Handoff:
+    def _held(self, made: Handoff, standing: Standing, events: SegmentEvents, manifest: Manifest) -> Handoff:
         views, of = tuple(self.bound.views.values()), standing.generation.shards
         folds = [FieldFolds(view, number, of, made.shards) for number, view in enumerate(views)]
         step = CompareStep(*self.state.place(), standing.generation.id, views, made.start, made.boundary)
@@ -147,7 +150,15 @@ class HandoffCheck:
         lines = [
             line for fold in folds for line in _lines(fold, tallies.get(fold.number, ()), events, copies)
         ]
-        return replace(made, findings=tuple(lines))
+        return replace(made, findings=(*lines, *self._corrections(standing, events, manifest)))
+
+    def _corrections(self, standing: Standing, events: SegmentEvents, manifest: Manifest) -> list[Finding]:
+        """Where this version says of ids that they are other persons than those of the speed layer."""
+        identity, content = identity_of(self.bound.declarations), manifest.resolution
+        if identity is None or content == standing.generation.resolution:
+            return []
+        path = self.folders.index(manifest.version) / FILE if content else None
+        return corrections(self.bound, identity, events, path, standing.generation.shards)
 
     def _fields(self, folds: list[FieldFolds], events: SegmentEvents, shards: Sequence[int]) -> DataFrame:
         """Rows of `FIELDS`, a shard after the other; each shard has a row, so that it is walked through."""

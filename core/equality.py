@@ -15,7 +15,7 @@ from core.views import CompiledView
 
 __all__ = [
     "KEYS", "UNREADABLE", "Cause", "Difference", "Finding", "Place", "Tally", "compare", "findings",
-    "late_findings", "merged", "total",
+    "identity_findings", "late_findings", "merged", "total",
 ]  # fmt: skip
 
 Place = tuple[str, int, int]  # the key's text, segment, bucket
@@ -24,10 +24,11 @@ UNREADABLE = (struct.error, ValueError, IndexError, RuntimeError)  # what a dama
 
 
 class Cause(StrEnum):
-    """Why two sides differ, the gravest last: batch knows an earlier copy; the order in which events came to
-    the speed layer; nobody knows."""
+    """Why two sides differ, the gravest last: batch knows an earlier copy, or other ids to be one person; the
+    order in which events came to the speed layer; nobody knows."""
 
     DUPLICATE = "duplicate"
+    IDENTITY = "identity"
     OUT_OF_ORDER = "out-of-order"
     UNKNOWN = "unknown"
 
@@ -67,7 +68,8 @@ class Tally:
 class Finding:
     """A line of the record: a measure's totals, and how many places differ; `keys` are the first of them.
 
-    With cause `duplicate`, batch is `expected`, and `places` are the events that batch does not count.
+    With cause `duplicate`, batch is `expected`, and `places` are the events that batch does not count. With
+    cause `identity` it is too, and `places` are the ids that batch knows by another person.
     """
 
     view: str
@@ -194,6 +196,16 @@ def late_findings(
             view.measures.items(), _apart(view, batch), _apart(view, speed), strict=True
         )
         if _differ(measure, one, other)
+    ]
+
+
+def identity_findings(view: CompiledView, batch: Partial, speed: Partial, ids: int) -> list[Finding]:
+    """What other persons of `ids` ids make of a view's measures over all keys, also where it is nothing."""
+    return [
+        Finding(view.name, name, *_figures(measure, one, other), ids, ids, Cause.IDENTITY)
+        for (name, measure), one, other in zip(
+            view.measures.items(), _apart(view, batch), _apart(view, speed), strict=True
+        )
     ]
 
 

@@ -37,7 +37,7 @@ class Handoff:
 
     @property
     def verdict(self) -> str:
-        """not possible, unknown, explained (by duplicates or by their order), or equal."""
+        """not possible, unknown, explained (by duplicates, by their order, or by other persons), or equal."""
         if self.reason is not None:
             return "not possible"
         if self.unknown:

@@ -76,7 +76,7 @@ _CHECK = {
 }  # fmt: skip
 _FINDING = _record(
     view=_TEXT, measure=_TEXT, expected={}, found={}, difference={}, places=_WHOLE, differing=_WHOLE,
-    cause=_or_null({"type": "string", "enum": ["duplicate", "out-of-order", "unknown"]}),
+    cause=_or_null({"type": "string", "enum": ["duplicate", "identity", "out-of-order", "unknown"]}),
     keys=_list(_record(key=_TEXT, segment=_WHOLE, bucket=_WHOLE, expected={}, found={})),
 )  # fmt: skip
 _EVENT = _record(
