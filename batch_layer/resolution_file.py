@@ -39,15 +39,26 @@ def write_resolution(resolved: DataFrame, path: Path) -> ResolutionFile:
     """Writes `id` and `person` of ids in groups; the file is durable and read-only."""
     path.parent.mkdir(parents=True, exist_ok=True)
     ids = resolved.count()
+    content = _sorted(resolved, path, ids) if ids else _nothing(path)
+    persons = resolved.where("id = person").count()
+    path.chmod(0o444)
+    return ResolutionFile(content, ids, persons, seal(path))
+
+
+def _sorted(resolved: DataFrame, path: Path, ids: int) -> str:
+    """All entries in order, by one task."""
     entries = resolved.mapInArrow(_ids, _ENTRIES).unionByName(
         resolved.repartition("person").sortWithinPartitions("person", "id").mapInArrow(_groups, _ENTRIES)
     )
     ordered = entries.repartition(1).sortWithinPartitions("key")
-    row = ordered.mapInArrow(_writing(path, ids), "content string").first()
-    content = str(row["content"]) if row else ""
-    persons = resolved.where("id = person").count()
-    path.chmod(0o444)
-    return ResolutionFile(content if ids else "", ids, persons, seal(path))
+    (row,) = ordered.mapInArrow(_writing(path, ids), "content string").collect()
+    return str(row["content"])
+
+
+def _nothing(path: Path) -> str:
+    """A file without entries, for which Spark would start no task."""
+    list(_writing(path, 0)(iter(())))
+    return ""
 
 
 def _ids(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -83,6 +94,7 @@ def _batch(entries: Sequence[Entry]) -> pa.RecordBatch:
 def _writing(path: Path, ids: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         content = hashlib.sha256()
+        path.unlink(missing_ok=True)  # of a task that failed
         with lmdb.open(
             str(path), subdir=False, map_size=_ROOM * ids + (64 << 20), lock=False, sync=False, metasync=False
         ) as environment:

@@ -14,7 +14,7 @@ from batch_layer.segment_events import SEGMENT, SegmentEvents
 from batch_layer.speed_state import SpeedSilent
 from core.folders import Folders
 from core.identity import PERSON, SAID, Identity
-from core.resolutions import PersonsOf
+from core.resolutions import persons_of
 
 __all__ = ["by_resolution", "persons_of_generation"]
 
@@ -40,4 +40,4 @@ def _person(identity: Identity, path: Path | None) -> Column:
     if path is None:
         return F.expr(identity.id_sql)
     # its overloads know no pyarrow, of which mypy sees nothing
-    return cast(Column, cast(Any, arrow_udf)(PersonsOf(path), "string")(F.expr(identity.id_sql)))
+    return cast(Column, cast(Any, arrow_udf)(persons_of(path), "string")(F.expr(identity.id_sql)))

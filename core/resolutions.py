@@ -7,7 +7,7 @@ person and the number of the value; long texts are shortened in keys as the inde
 
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -22,8 +22,8 @@ from core.index_values import frame, unframe
 from core.keys import index_text, key_text, parse_key
 
 __all__ = [
-    "FILE", "FRAME_IDS", "Alone", "Changes", "LmdbResolution", "PersonsOf", "Resolution", "Resolved",
-    "changes", "group_entry", "id_entry", "open_resolution",
+    "FILE", "FRAME_IDS", "Alone", "Changes", "LmdbResolution", "Resolution", "Resolved", "changes",
+    "group_entry", "id_entry", "open_resolution", "persons_of",
 ]  # fmt: skip
 
 FILE = "_identity/0.mdb"  # below a version's index folder; no view has such a name
@@ -133,16 +133,15 @@ _TURN = Lock()
 _OPEN: WeakValueDictionary[Path, LmdbResolution] = WeakValueDictionary()
 
 
-@dataclass(frozen=True)
-class PersonsOf:
-    """For columns of ids: the persons of a file's resolution, NULL of NULL. Can be pickled."""
+def persons_of(path: Path) -> Callable[[pa.Array], pa.Array]:
+    """For columns of ids: the persons of a file's resolution, NULL of NULL."""
 
-    path: Path
+    def persons(ids: pa.Array) -> pa.Array:
+        resolution, coded = open_resolution(path), ids.dictionary_encode()
+        found = [resolution.person(id_) for id_ in coded.dictionary.to_pylist()]
+        return pa.array(found, pa.string()).take(coded.indices)
 
-    def __call__(self, ids: pa.Array) -> pa.Array:
-        resolution, coded = open_resolution(self.path), ids.dictionary_encode()
-        persons = [resolution.person(id_) for id_ in coded.dictionary.to_pylist()]
-        return pa.array(persons, pa.string()).take(coded.indices)
+    return persons
 
 
 def id_entry(id_: str, person: str) -> tuple[bytes, bytes]:

@@ -66,11 +66,18 @@ async def compose_ranking(ranking: Ranking, gathered: Gathered) -> dict[str, Any
     found = rank(scores, ranking.most, ranking.least_first)
     view = ranking.prefix.question.view
     rows = _Rows(ranking.prefix.question, gathered, [ranking.measure])
+    note = gathered.speed.persons if gathered.speed else None
+    whole = not (note and note.undone)  # of two persons that still count as one, neither is certain
     first = [
-        {"rank": number, "key": key_of_text(view, keys[place]), "certain": certain, **rows.of(keys[place])[0]}
+        {
+            "rank": number,
+            "key": key_of_text(view, keys[place]),
+            "certain": certain and whole,
+            **rows.of(keys[place])[0],
+        }
         for number, (place, certain) in enumerate(zip(found.first, found.certain, strict=True), 1)
     ]
-    exact = not gathered.unnamed and all(score.lower == score.upper for score in scores)
+    exact = whole and not gathered.unnamed and all(score.lower == score.upper for score in scores)
     return {
         **_listed(ranking.prefix),
         "by": ranking.by,

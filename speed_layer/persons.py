@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 
 from core.identity import PERSON, SAID, Identity
-from core.resolutions import PersonsOf
+from core.resolutions import persons_of
 from speed_layer.decode_step import OFFSET_BITS
 from speed_layer.micro_batch import MicroBatch
 from speed_layer.plan import POSITION, SEGMENT
@@ -26,5 +26,5 @@ def _person(identity: Identity, batch: MicroBatch) -> Column:
     if batch.resolution is None:
         return F.expr(identity.id_sql)
     # its overloads know no pyarrow, of which mypy sees nothing
-    looked_up = cast(Any, arrow_udf)(PersonsOf(batch.resolution), "string")
+    looked_up = cast(Any, arrow_udf)(persons_of(batch.resolution), "string")
     return cast(Column, looked_up(F.expr(identity.id_sql)))

@@ -15,12 +15,12 @@ from core.resolutions import (
     Alone,
     Changes,
     LmdbResolution,
-    PersonsOf,
     Resolved,
     changes,
     group_entry,
     id_entry,
     open_resolution,
+    persons_of,
 )
 
 LONG = "x" * 450
@@ -68,7 +68,7 @@ def test_columns_of_ids_become_persons(tmp_path: Path) -> None:
     held = write(tmp_path / "0.mdb", {"a": "a", "b": "a"})
     del held  # LMDB opens no file twice
     column = pa.array(["b", None, "c", "b", "a"])
-    assert PersonsOf(tmp_path / "0.mdb")(column).to_pylist() == ["a", None, "c", "a", "a"]
+    assert persons_of(tmp_path / "0.mdb")(column).to_pylist() == ["a", None, "c", "a", "a"]
 
 
 def test_a_file_is_opened_once_and_one_that_is_none_is_refused(tmp_path: Path) -> None:
