@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.buckets import Run
@@ -302,7 +302,13 @@ def test_rankings_have_each_person_once_and_pages_those_that_were_published(hall
         assert page["identity"]["joined"] is False
 
 
+PARTED = Hall(
+    [("a", "b", (0, 0, 1), False), ("a", "b", (3, 0, 2), True)], [("a", 6), ("b", 7)], generation=2
+)  # the generation counts two as one
+
+
 @SOME
+@example(PARTED)
 @given(halls)
 def test_the_bounds_of_how_many_persons_hold_whatever_is_joined_or_undone_since(hall: Hall) -> None:
     answer = ask(hall, "everybody")
