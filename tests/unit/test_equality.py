@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 from core import Count, Max, Quantiles, Source, Sum, Top, Uniques, View
 from core.copies import Copy, judge
 from core.cuts import Cut
-from core.equality import Cause, Difference, Place, Tally, compare, findings, late_findings, merged
+from core.equality import (
+    Cause,
+    Difference,
+    Place,
+    Tally,
+    compare,
+    findings,
+    identity_findings,
+    late_findings,
+    merged,
+)
 from core.handoff import Generation, Progress
 from core.manifest import Pointer
 from core.measures import Measure, Partial
@@ -296,3 +306,11 @@ def test_a_share_of_the_shards_is_checked_where_there_are_too_many_events(
     assert len(chosen) == shards if seen <= limit else len(chosen) < shards or shards == 1
     turns = {shard for at in range(shards) for shard in chosen_shards(shards, seen, limit, turn + at)}
     assert turns == set(range(shards))
+
+
+def test_what_other_persons_make_of_a_view_is_told_of_every_measure() -> None:
+    speed, batch = fold([(1, "a", "x"), (2, "b", "x")]), fold([(1, "a", "x"), (2, "a", "x")])
+    lines = {line.measure: line for line in identity_findings(VIEW, batch, speed, 1)}
+    assert set(lines) == set(VIEW.measures) and {line.cause for line in lines.values()} == {Cause.IDENTITY}
+    assert (lines["edits"].expected, lines["edits"].found, lines["edits"].difference) == (2, 2, 0)
+    assert round(lines["users"].difference) == 1 and lines["users"].places == 1
