@@ -5,38 +5,19 @@ with the cause that a difference there has.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import DataFrame
-
+from batch_layer.compared import Compared
 from batch_layer.segment_events import SegmentEvents
-from conf.settings import Settings
-from core.contracts import Contract
-from core.cuts import Cut
+from batch_layer.visit_rules import as_counted
 from core.declarations import Declaration, step_of
-from core.handoff import Generation
+from core.visits import Visits
 
-__all__ = ["Compared", "derive_as_speed"]
-
-
-@dataclass(frozen=True)
-class Compared:
-    """What is compared: segments from cut `start` to before the last of `cuts`, as `generation` has them.
-
-    `master` is the master dataset that covers them, and all before.
-    """
-
-    contract: Contract
-    master: DataFrame
-    cuts: Sequence[Cut]
-    start: Cut
-    generation: Generation
-    settings: Settings
+__all__ = ["derive_as_speed"]
 
 
 Step = Callable[[SegmentEvents, Any, Compared], SegmentEvents]
-_STEPS: Mapping[type[Declaration], Step] = {}
+_STEPS: Mapping[type[Declaration], Step] = {Visits: as_counted}
 
 
 def derive_as_speed(
