@@ -179,7 +179,7 @@ def _lines(fold: FieldFolds, tallies: Sequence[Tally], events: SegmentEvents, co
     lines = findings(fold.view, tally)
     if copies:
         lines += _late(fold, fold.view, tally, events)
-    return lines + _restated(fold, tally, events)
+    return lines + _restated(fold, events)
 
 
 def _late(fold: FieldFolds, view: CompiledView, tally: Tally, events: SegmentEvents) -> list[Finding]:
@@ -196,13 +196,12 @@ def _late(fold: FieldFolds, view: CompiledView, tally: Tally, events: SegmentEve
     )
 
 
-def _restated(fold: FieldFolds, tally: Tally, events: SegmentEvents) -> list[Finding]:
+def _restated(fold: FieldFolds, events: SegmentEvents) -> list[Finding]:
     """What the order in which events came made of the columns that are derived from it."""
     doubt = next((doubt for doubt in events.doubts if doubt.touches(fold.view)), None)
     if doubt is None or events.restated is None:
         return []
     by_batch, doubtful = events.restated
-    return attributed(
-        fold.view, fold.total(by_batch), tally.expected, fold.count(doubtful), fold.first(doubtful, KEYS),
-        doubt.cause,
-    )  # fmt: skip
+    batch, speed = fold.total(by_batch), fold.total(events.by_batch)
+    places = fold.count(doubtful), fold.first(doubtful, KEYS)
+    return attributed(fold.view, batch, speed, *places, doubt.cause)

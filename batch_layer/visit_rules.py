@@ -49,7 +49,7 @@ def as_counted(events: SegmentEvents, visits: Visits, compared: Compared) -> Seg
         return replace(events, frame=joined.drop(_DOUBTED))
     maybe = events.counted.join(told.where(_MAYBE).drop(_MAYBE, _DOUBTED), POSITION)
     doubt = Contested(maybe, Cause.OUT_OF_ORDER, frozenset(visits.columns))
-    restated = roles(_history(before, since, visits, users), visits, event_time, POSITION)
+    restated = roles(_history(before, since), visits, event_time, POSITION)
     of_batch = restated.join(events.by_batch.select(POSITION), POSITION, "left_semi")
     doubtful = joined.where(_DOUBTED).drop(_DOUBTED)
     return replace(
@@ -86,12 +86,9 @@ def _before(compared: Compared, began: Cut, visits: Visits, users: DataFrame) ->
     return _of(users, counted, visits).persist()
 
 
-def _history(before: DataFrame | None, since: SegmentEvents, visits: Visits, users: DataFrame) -> DataFrame:
-    """All that batch counts of these users."""
-    mine = _of(users, since.by_batch, visits)
-    if before is None:
-        return mine
-    return before.unionByName(mine.select(*before.columns))
+def _history(before: DataFrame | None, since: SegmentEvents) -> DataFrame:
+    """All that batch counts of the users who are compared, and of some others only what came since."""
+    return since.by_batch if before is None else before.unionByName(since.by_batch.select(*before.columns))
 
 
 def _told(

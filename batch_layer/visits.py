@@ -28,15 +28,15 @@ def declared_visits(declarations: Sequence[object]) -> Visits | None:
 
 def roles(events: DataFrame, visits: Visits, event_time: str, position: str) -> DataFrame:
     """Events with the derived columns; a user's are in the order of their times, equal ones of positions."""
-    moment, user = F.expr(f"unix_micros(`{event_time}`)"), F.col(f"`{visits.user}`")
+    user = F.col(f"`{visits.user}`")
     # events without a user are no visit, and would all meet in one task
     alone = F.when(user.isNull(), F.col(position))
     order = [F.col(f"`{event_time}`"), F.col(position)]
     ordered = Window.partitionBy(user, alone).orderBy(*order)
-    began = F.col(_BEFORE).isNull() | (moment - F.col(_BEFORE) > visits.gap_micros)
-    numbered = events.withColumn(_BEFORE, F.lag(moment).over(ordered)).withColumn(
-        _NUMBER, F.sum(began.cast("long")).over(ordered)
-    )
+    pause = F.expr(f"unix_micros(`{event_time}`) - unix_micros({_BEFORE})")
+    began = pause.isNull() | (pause > visits.gap_micros)
+    earlier = events.withColumn(_BEFORE, F.lag(F.col(f"`{event_time}`")).over(ordered))
+    numbered = earlier.withColumn(_NUMBER, F.sum(began.cast("long")).over(ordered))
     within = Window.partitionBy(user, alone, F.col(_NUMBER)).orderBy(*order)
     placed = numbered.withColumn(_PLACE, F.row_number().over(within))
     carried = [
@@ -44,13 +44,13 @@ def roles(events: DataFrame, visits: Visits, event_time: str, position: str) -> 
         for name, column in zip(visits.carry, visits.carried, strict=True)
     ]
     columns = [F.col(f"`{name}`") for name in events.columns]
-    return placed.select(*columns, *_told(user, moment), *carried)
+    return placed.select(*columns, *_told(user, event_time), *carried)
 
 
-def _told(user: Column, moment: Column) -> list[Column]:
+def _told(user: Column, event_time: str) -> list[Column]:
     place = F.col(_PLACE)
     role = F.when(place == 1, START).when(place == 2, SECOND).otherwise(LATER)
-    step = F.floor(moment / F.lit(1_000_000)) - F.floor(F.col(_BEFORE) / F.lit(1_000_000))
+    step = F.expr(f"unix_seconds(`{event_time}`) - unix_seconds({_BEFORE})")
     return [
         _of_a_user(user, role).alias("visit_role"),
         _of_a_user(user, F.when(place == 1, F.lit(0)).otherwise(step)).cast("bigint").alias("visit_step"),

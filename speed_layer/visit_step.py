@@ -16,7 +16,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from core.errors import StateLost
-from core.faults import reach
 from core.folders import Folders
 from core.keys import shard_sql
 from core.layout import VISITS, Layout
@@ -65,12 +64,11 @@ class VisitStep:
         for shard, events in self._by_shard(table):
             for place, found in self._shard(shard, events):
                 told[place] = found
-        reach("speed.visits.after")
         derived = self._with(table, told)
         yield from derived.to_batches()
         notes = Notes()
         notes.add(visits_seconds=time.perf_counter() - began)
-        yield pa.RecordBatch.from_pylist([{NOTE: notes.text()}], derived.schema)
+        yield pa.RecordBatch.from_pylist([{_SHARD: 0, NOTE: notes.text()}], derived.schema)
 
     def _by_shard(self, table: pa.Table) -> Iterator[tuple[int, list[_Event]]]:
         names = [_SHARD, self.visits.user, SEGMENT, self.event_time, POSITION, *self.visits.carry]

@@ -29,8 +29,10 @@ from core.measures import Partial
 from core.visits import Visit, bounce_rate, bounces, visit_length, visits
 from demo.dataset import edits
 from speed_layer.faults import RedisAway
+from speed_layer.janitor import Janitor
 from speed_layer.state import SpeedState
 from speed_layer.visit_index import VisitIndex, choose
+from speed_layer.visit_step import unknown_before
 from tests.speed_kit import Event, World, hash_of, keys_of, meta_of, open_world
 from tests.visits import first_copies, told, visits_of
 
@@ -210,10 +212,17 @@ def test_users_of_whom_nothing_is_needed_are_forgotten_and_found_in_the_index(wo
     catch_up(world)
     manifest = world.folders.publications().resolve()
     floor = world.progress()["floor"]
-    assert 0 < floor < manifest.boundary if manifest else False
+    assert manifest is not None and 0 < floor < manifest.boundary
+    state = SpeedState(world.redis, world.layout)
+    generation = state.meta(world.current())
+    assert generation is not None
+    Janitor(state, world.folders.checkpoint("x").parent, LOG).drop_segments(generation, floor)
     held = [value for key in keys_of_visits(world) for value in hash_of(world.redis, key).values()]
     assert held and all(int.from_bytes(value[16:24], "little") >= floor for value in held)
     assert answered(world, manifest) == truth(world)
+    crowd.send(40)
+    catch_up(world)
+    assert world.current() == generation.id and answered(world, manifest) == truth(world)
 
 
 def keys_of_visits(world: World) -> list[str]:
@@ -253,6 +262,8 @@ def test_a_day_of_wikipedia_by_spark_is_what_plain_python_says(
     }  # fmt: skip
     folders.publications().manifests.append(1, manifest.entry())
     assert choose(folders, "abc", 5, 7) == index
+    assert unknown_before(folders, "abc", 7) is None and unknown_before(folders, "abc", 0) is None
+    assert "visits that are under way at cut 6" in str(unknown_before(folders, "abc", 6))
     for semantics, count_from, consumed in (("other", 5, 7), ("abc", 8, 9), ("abc", 5, 6)):
         assert choose(folders, semantics, count_from, consumed) is None
 
