@@ -85,9 +85,7 @@ class VisitStep:
         return ((shard, sorted(events)) for shard, events in shards.items())
 
     def _shard(self, shard: int, events: Sequence[_Event]) -> Iterator[tuple[int, Followed]]:
-        state = VisitState(
-            self.redis.shared(), self.layout, self.generation, self.fence, self.visits, self.count_from
-        )
+        state = self._state()
         users = {user: list(some) for user, some in groupby(events, lambda event: event.user)}
         before = self._before(state, shard, list(users))
         after, told = dict[str, Held](), list[tuple[int, Followed]]()
@@ -101,6 +99,11 @@ class VisitStep:
             after[user] = Held(self.fence.batch, *segments, before.get(user), visit)
         state.store(shard, after)
         yield from told
+
+    def _state(self) -> VisitState:
+        return VisitState(
+            self.redis.shared(), self.layout, self.generation, self.fence, self.visits, self.count_from
+        )
 
     def _before(self, state: VisitState, shard: int, users: list[str]) -> Mapping[str, Visit | None]:
         known = state.before(shard, users)
