@@ -132,12 +132,12 @@ class Workshop:
         visits = declared_visits(self.bound.declarations)
         if visits is None:
             return []
-        if content.events is None:
+        if content.history is None:
             assert content.base is not None
             return [_Made(VISITS, {}, content.base.carry(VISITS, staged))]
         scratch = index.staging(self.folders, version)
         event_time, partitions = self.bound.contract.event_time, self.settings.index_partitions
-        files = index_visits(content.events, visits, event_time, partitions, staged, scratch)
+        files = index_visits(content.history, visits, event_time, partitions, staged, scratch)
         self.log.info("visits_indexed", users=sum(file.rows for file in files))
         return [_Made(VISITS, {}, {f"{VISITS}/{file.number}.mdb": file.sha256 for file in files})]
 
