@@ -29,7 +29,7 @@ from serving_layer.rendering import to_json
 
 __all__ = ["RenderedSeries", "Series"]
 
-_ROWS, _FRAMES, _TOUCHED, _JOINED = 32 << 20, 8 << 20, 8 << 20, 16 << 20  # bytes
+_ROWS, _FRAMES, _TOUCHED, _JOINED = 32 << 20, 8 << 20, 8 << 20, 8 << 20  # bytes
 _AT_ONCE = 10  # rows
 _OVERHEAD = 100  # bytes of an entry beside its text, roughly
 
