@@ -1,12 +1,13 @@
 """`python -m bench`: every figure, one after the other. `python -m bench NAME ...` chooses.
 
-Each benchmark is a module with a `main`, runs on ports and in a folder of its own, and states its load.
+Each benchmark is a module or a package with a `main`, runs on ports and in a folder of its own, and states its
+load.
 """
 
 import subprocess
 import sys
 
-NAMES = ("freshness", "speed", "recompute", "serving", "recovery", "year", "keys", "live")
+NAMES = ("freshness", "speed", "recompute", "serving", "recovery", "year", "keys", "live", "kappa")
 
 
 def main(names: list[str]) -> int:
