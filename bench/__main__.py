@@ -1,7 +1,7 @@
 """`python -m bench`: every figure, one after the other. `python -m bench NAME ...` chooses.
 
-Each benchmark is a module or a package with a `main`, runs on ports and in a folder of its own, and states its
-load.
+Each benchmark is a module with a `main`, or a package that is run; it has ports and a folder of its own, and
+states its load.
 """
 
 import subprocess
