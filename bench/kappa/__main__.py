@@ -68,9 +68,13 @@ def compare(left: Figures, right: Figures, asked: Sequence[Question], truth: Tru
 
 
 def _settings(folder: Path, say: Say) -> Settings:
-    """Kappa holds all of history in Redis, and twice while definitions change."""
+    """Redis holds all of history for Kappa, and twice while definitions change.
+
+    The batch job is as nice as the speed job: what a recompute takes is held against a replay.
+    """
     say(f"working in {folder}")
-    return own_settings(folder).model_copy(update={"redis_maxmemory": "8gb", "cut_interval": 5})
+    own = {"redis_maxmemory": "8gb", "cut_interval": 5, "batch_nice": 0}
+    return own_settings(folder).model_copy(update=own)
 
 
 def _named(name: str, say: Say) -> Say:

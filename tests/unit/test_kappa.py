@@ -307,9 +307,11 @@ def changed(way: str) -> Changed:
 def test_the_report_has_each_figure_of_both_beside_what_it_means() -> None:
     left = replace(figures("Lambda", changed("promoted")), published=Phase(5.0, {"batch": 20.0}, 4 << 30))
     found = {row.what: row for row in rows(left, figures("Kappa", changed("beside"), changed("in place")))}
-    million = found["CPU for a million events"]
+    million = found["CPU of all that, for a million events"]
     assert million.lambda_ == "25000 s (batch 20000, speed 4000, api 1000)"
     assert million.kappa == "5000 s (speed 4000, api 1000)"
+    assert found["CPU to send and answer, for a million events"].lambda_ == million.kappa
+    assert (found["CPU of publishing"].lambda_, found["CPU of publishing"].kappa) == ("20 s (batch 20)", "-")
     assert found["peak memory (RSS of all processes)"].lambda_ == "4,096 MB"
     assert (found["publishing"].lambda_, found["publishing"].kappa) == ("5 s", "-")
     assert found["freshness, p50 / p99"].kappa == "500 / 1,000 ms"
