@@ -75,6 +75,10 @@ def _busy_peak(figures: Figures) -> str:
     return _bytes((figures.filled + figures.published).peak)
 
 
+def _load(figures: Figures) -> str:
+    return f"{min(figures.loads):.1f} to {max(figures.loads):.1f}"
+
+
 def _idle(figures: Figures) -> str:
     return f"{total(figures.idle) / figures.idle.seconds:.2f} cores"
 
@@ -95,6 +99,7 @@ def _read(figures: Figures) -> str:
 
 
 _FIGURES: Sequence[tuple[str, Callable[[Figures], str], str]] = (
+    ("load average of the machine meanwhile", _load, "times are to be compared where these are alike"),
     ("start, until an empty log is answered", lambda f: _seconds(f.start), "Kafka, Redis, one JVM, the API"),
     ("CPU of the start", lambda f: _by_role(f.start), "the same for both"),
     ("sending all events, until answered", lambda f: _seconds(f.filled), "the speed job's way, in both"),
@@ -107,7 +112,7 @@ _FIGURES: Sequence[tuple[str, Callable[[Figures], str], str]] = (
     ("Redis when all is answered", lambda f: _bytes(f.redis), "Lambda drops what two publishes cover"),
     ("an answer at a steady rate, p50 / p99", lambda f: _millis(f.latency), "one key, all of time"),
     ("incomplete or failed of these", lambda f: str(f.failed), "of questions at that rate"),
-    ("read for one answer about everything", _read, "tiles of the index, fields of Redis"),
+    ("read for the first answer about everything", _read, "tiles of the index, fields of Redis"),
     ("freshness, p50 / p99", lambda f: _millis(f.freshness), "from acknowledgement to answer"),
     ("cuts in the registry", lambda f: str(f.cuts), "grow with time in both"),
     ("a question as of the first cut", lambda f: f.past, "the past needs the master dataset"),

@@ -1,5 +1,6 @@
 """One architecture on the same events: filled, asked, measured, and its definitions changed."""
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -87,6 +88,7 @@ class Figures:
     redis: int = 0
     disk: dict[str, int] = field(default_factory=dict)
     cuts: int = 0
+    loads: list[float] = field(default_factory=list)
     past: str = ""
     changes: list[Changed] = field(default_factory=list)
 
@@ -114,6 +116,7 @@ class Trial:
                 for way in self.ways:
                     self.say(f"changing a definition, {way}; events flow at {self.plan.rate:.0f}/s")
                     made = change(platform, way, PROBE, truth, settled, self.meter, self.say)
+                    self._note_load()
                     self.figures.changes.append(made)
         return self.figures
 
@@ -135,6 +138,7 @@ class Trial:
                 replay(part, producer, EDITS.topic)
                 waited = self.stage.settle(time.time(), PATIENCE)
             self.say(f"    all of it in answers {waited:.1f} s after the last acknowledgement")
+            self._note_load()
             self.figures.events += len(part)
             self.figures.filled += filled
             if self.publishes and number < len(found):
@@ -158,8 +162,9 @@ class Trial:
 
     def _ask(self, questions: Sequence[Question]) -> None:
         self.say(f"asking {len(questions)} questions")
-        self.figures.answers = [self.stage.ask(question) for question in questions]
-        self.figures.read = self.stage.ask(Probe("wiki", {}))["read"]
+        answers = self.figures.answers = [self.stage.ask(question) for question in questions]
+        pairs = zip(questions, answers, strict=True)
+        self.figures.read = next(answer["read"] for question, answer in pairs if question.view == "wiki")
 
     def _measure(self) -> None:
         """What is there when all is answered, and how quickly; then what it takes to do nothing."""
@@ -185,6 +190,11 @@ class Trial:
         model = next(event for event in self.plan.day if not event["isRobot"])
         with KafkaProducer(**kafka_options(self.settings), acks="all") as probe:
             self.figures.freshness = sample(self.settings.api_url, probe, model, self.plan.size, "kappa")
+        self._note_load()
+
+    def _note_load(self) -> None:
+        """How busy the machine was, with what it had to do beside."""
+        self.figures.loads.append(os.getloadavg()[0])
 
     def _folders(self) -> Folders:
         return Folders(self.settings.data_dir, EDITS.name)

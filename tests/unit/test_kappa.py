@@ -293,7 +293,7 @@ def figures(name: str, *changes: Changed) -> Figures:
     work = Phase(10.0, {"speed": 4.0, "api": 1.0}, 3 << 30)
     return Figures(
         name, 1000, start=work, filled=work, idle=Phase(10.0, {"speed": 1.0}), read={"tiles": 1, "fields": 2},
-        latency=[0.002], freshness=[0.5, 1.0], redis=5 << 20, disk={"log": 7 << 20}, cuts=3, past="answered",
+        latency=[0.002], freshness=[0.5, 1.0], redis=5 << 20, disk={"log": 7 << 20}, cuts=3, loads=[2.5, 7.25], past="answered",
         changes=list(changes),
     )  # fmt: skip
 
@@ -318,6 +318,7 @@ def test_the_report_has_each_figure_of_both_beside_what_it_means() -> None:
     assert found["changed definition (promoted; in place)"].lambda_ == "8 s (build 3)"
     assert found["readers meanwhile"].kappa == "1.2 s without an answer; 40 asked, 0 wrong; a reason"
     assert found["log"].kappa == "7 MB"
+    assert found["load average of the machine meanwhile"].kappa == "2.5 to 7.2"
 
 
 def test_the_report_is_markdown_that_states_machine_and_verdict() -> None:
