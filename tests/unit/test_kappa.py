@@ -293,7 +293,8 @@ def figures(name: str, *changes: Changed) -> Figures:
     work = Phase(10.0, {"speed": 4.0, "api": 1.0}, 3 << 30)
     return Figures(
         name, 1000, start=work, filled=work, idle=Phase(10.0, {"speed": 1.0}), read={"tiles": 1, "fields": 2},
-        latency=[0.002], freshness=[0.5, 1.0], redis=5 << 20, disk={"log": 7 << 20}, cuts=3, loads=[2.5, 7.25], past="answered",
+        latency=[0.002], freshness=[0.5, 1.0], redis=5 << 20, disk={"log": 7 << 20}, cuts=3,
+        loads=[2.5, 7.25], past="answered",
         changes=list(changes),
     )  # fmt: skip
 
