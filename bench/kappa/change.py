@@ -13,9 +13,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from redis import Redis
+
 from bench.kappa import changed
 from bench.kappa.usage import Meter, Phase, redis_memory
 from bench.kappa.watch import Reader, Seen, summary
+from conf.clients import redis_options
 from conf.settings import Settings
 from core.errors import LambdaError
 from demo.probes import Probe
@@ -26,7 +29,7 @@ from local.platform import Platform
 from local.spark_submit import job_command
 from local.tools import free_port
 
-__all__ = ["WAYS", "Change", "ChangeFailed", "Changed", "change", "way_settings"]
+__all__ = ["WAYS", "Change", "ChangeFailed", "Changed", "change", "forget", "way_settings"]
 
 APPLICATION = "bench.kappa.changed"
 Say = Callable[[str], None]
@@ -83,6 +86,8 @@ class Change:
         self.say("starting a second speed job and a second API with the new definitions")
         with Platform(self.settings, ["speed", "api"], say=self.say):
             yield
+        with Redis.from_url(self.settings.redis_address, **redis_options(self.settings)) as client:
+            forget(client, self.settings.namespace)
 
     def _candidate(self, command: str) -> None:
         log, began = self.settings.logs_dir / "candidate.log", time.monotonic()
@@ -114,6 +119,12 @@ def way_settings(settings: Settings, way: str) -> Settings:
             "redis_url": settings.redis_address,
         }
     return settings.model_copy(update=new)
+
+
+def forget(client: Redis, namespace: str) -> None:
+    """Delete a namespace whose speed job has ended."""
+    for key in client.scan_iter(f"{namespace}:*", count=1000):
+        client.unlink(key)
 
 
 def change(

@@ -10,6 +10,7 @@ import pytest
 from redis import Redis
 
 from bench.kappa.__main__ import compare
+from bench.kappa.change import forget
 from bench.kappa.questions import Question, questions
 from bench.kappa.trial import Figures, Plan
 from bench.kappa.watch import Reader, summary
@@ -88,6 +89,14 @@ def test_answers_are_right_and_equal_with_and_without_a_batch_layer(
         assert compared.exact > 1000 and compared.approximate > 300 and compared.between > 700
         assert {answer["manifest"] is None for answer in right.answers} == {True}
         _a_reader_moves(settings, every[0], truth)
+
+
+def test_a_namespace_is_forgotten_and_its_neighbour_stays(redis_client: Redis) -> None:
+    names = ["next:edits:current", "next:{g.0}:f:wiki:0:k", "nextone:edits:current", "lambda:next:current"]
+    redis_client.mset(dict.fromkeys(names, "1"))
+    forget(redis_client, "next")
+    assert [redis_client.exists(name) for name in names] == [0, 0, 1, 1]
+    redis_client.delete(*names)
 
 
 def test_one_event_too_many_is_found_in_either(events: Sequence[Event], tmp_path: Path) -> None:
