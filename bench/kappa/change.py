@@ -33,7 +33,7 @@ __all__ = ["WAYS", "Change", "ChangeFailed", "Changed", "change", "forget", "way
 
 APPLICATION = "bench.kappa.changed"
 Say = Callable[[str], None]
-PATIENCE = 1800.0  # seconds until the new definitions answer
+PATIENCE = 900.0  # seconds until the new definitions answer
 
 
 class ChangeFailed(LambdaError):
@@ -123,8 +123,9 @@ def way_settings(settings: Settings, way: str) -> Settings:
 
 def forget(client: Redis, namespace: str) -> None:
     """Delete a namespace whose speed job has ended."""
-    for key in client.scan_iter(f"{namespace}:*", count=1000):
-        client.unlink(key)
+    found = list(client.scan_iter(f"{namespace}:*", count=1000))
+    for first in range(0, len(found), 1000):
+        client.unlink(*found[first : first + 1000])
 
 
 def change(
