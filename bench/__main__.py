@@ -1,6 +1,7 @@
 """`python -m bench`: every figure, one after the other. `python -m bench NAME ...` chooses.
 
-Each benchmark is a module with a `main`, runs on ports and in a folder of its own, and states its load.
+Each benchmark is a module with a `main`, or a package that is run; it has ports and a folder of its own, and
+states its load.
 """
 
 import argparse
@@ -9,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("freshness", "speed", "recompute", "serving", "recovery", "year", "keys", "live")
+NAMES = ("freshness", "speed", "recompute", "serving", "recovery", "year", "keys", "live", "kappa")
 
 
 def main(arguments: list[str]) -> int:
