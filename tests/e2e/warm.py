@@ -1,10 +1,10 @@
 """A JVM that outlives the drivers which use it: a Spark job of the fault suite then starts in seconds.
 
     python -m tests.e2e.warm serve FILE SCRIPT              the JVM, for drivers of SCRIPT, one at a time
-    python -m tests.e2e.warm drive FILE SCRIPT [ARGUMENTS]  a driver; with a JVM of its own if there is no FILE
+    python -m tests.e2e.warm drive FILE SCRIPT [ARGUMENTS]  a driver; with its own JVM if there is no FILE
 
-FILE says where the JVM listens. A driver that dies leaves its Spark context behind, whose tasks and workers go
-on until that is stopped, as the end of a JVM of its own would stop it; Delta's memory of tables goes as well.
+FILE says where the JVM listens. A driver that dies leaves its Spark context behind, whose tasks and workers
+go on until it is stopped, as the end of its own JVM would stop it; Delta's memory of tables goes as well.
 """
 
 import json
