@@ -5,6 +5,7 @@ starts as it does without an archive.
 """
 
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 
 from conf.settings import Settings, get_settings
 from core.errors import LambdaError
@@ -62,7 +64,7 @@ def _train(settings: Settings, archive: Path) -> None:
         try:
             with _session(own, archive) as spark:
                 _work(spark, Path(folder))
-        except (Py4JError, OSError) as error:
+        except (Py4JError, PySparkException, OSError, subprocess.SubprocessError) as error:
             raise ArchiveFailed(archive, repr(error)) from error
 
 
@@ -82,7 +84,8 @@ def _session(settings: Settings, archive: Path) -> Iterator["SparkSession"]:
         session.stop()
         gateway.shutdown()
         gateway.proc.stdin.close()
-        gateway.proc.wait(_PATIENCE)
+        if gateway.proc.wait(_PATIENCE):
+            raise ArchiveFailed(archive, f"Java ended with {gateway.proc.returncode}")
 
 
 def _work(spark: "SparkSession", folder: Path) -> None:
