@@ -17,6 +17,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
 from conf.settings import Settings, get_settings
+from core.durability import sync
 from core.errors import LambdaError
 from core.leases import hold
 from local.class_archive import archive_of
@@ -54,6 +55,7 @@ def make(settings: Settings) -> bool:
         _train(settings, draft)
         if not draft.is_file():
             raise ArchiveFailed(archive, "Java wrote none")
+        sync(draft)  # Java looks at no checksum, and crashes where half of an archive is missing
         draft.rename(archive)
         return True
 

@@ -199,6 +199,7 @@ class Trial:
         return killed
 
     def _kill_speed(self, point: str) -> float:
+        assert not self._jvm("speed").exists(), "SIGKILL would leave the JVM alive"
         if point in AFTER_A_PUBLISH:
             self.let_segments_go()
         self.wait_struck(point)
