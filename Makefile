@@ -16,8 +16,9 @@ ARGS ?=
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(PACKAGES) ## fetch Python packages and jars (only what is missing)
+setup: $(PACKAGES) ## fetch Python packages and jars, archive Spark's classes (only what is missing)
 	@$(PY) -m local.fetch
+	@$(PY) -m local.class_training
 
 $(PACKAGES): requirements-dev.lock
 	@command -v java >/dev/null || { echo "Java is missing: install a JDK or JRE 17 and put java on PATH"; exit 1; }
@@ -47,7 +48,7 @@ test-integration: setup ## tests with a real Spark session, Kafka and Redis, one
 test-e2e: setup ## the whole platform
 	@$(PY) -m pytest tests/e2e $(ARGS)
 
-test-faults: setup ## the fault suite: processes and servers die while an auditor asks, about forty minutes
+test-faults: setup ## the fault suite: processes and servers die while an auditor asks, under twenty minutes
 	@$(PY) -m pytest tests/e2e/test_faults.py -m 'faults and not soak' $(ARGS)
 
 SCHEDULES ?= 20000
