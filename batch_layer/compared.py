@@ -1,4 +1,4 @@
-"""What the check of a publish compares."""
+"""What the check of a publish compares, for whatever derives columns of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -11,16 +11,22 @@ from pyspark.sql import DataFrame
 
 from batch_layer.history import History
 from batch_layer.persons import persons
+from batch_layer.positions import POSITION
+from batch_layer.visits import roles
 from core.declarations import Declaration, step_of
 from core.errors import NotExact
 from core.identity import Identity
+from core.visits import Visits
 
 __all__ = ["History", "check_additive", "derive"]
 
 
 # events that count, each id once: `POSITION` and the contract's columns, and what was derived before
 Step = Callable[[DataFrame, Any, History], DataFrame]
-_STEPS: Mapping[type[Declaration], Step] = {Identity: persons}
+_STEPS: Mapping[type[Declaration], Step] = {
+    Visits: lambda events, visits, history: roles(events, visits, history.contract.event_time, POSITION),
+    Identity: persons,
+}
 
 
 def derive(events: DataFrame, declarations: Sequence[Declaration], history: History) -> DataFrame:

@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 
 from batch_layer.deriving import History, derive
 from batch_layer.ledger import Ledger
-from batch_layer.segments import OFFSET_BITS, POSITION, places_of, search
+from batch_layer.positions import POSITION
+from batch_layer.segments import OFFSET_BITS, places_of, search
 from core.contracts import Contract
 from core.cuts import Cut, Offsets
 from core.declarations import Declaration

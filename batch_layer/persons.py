@@ -7,7 +7,8 @@ from pyspark.sql import functions as F
 
 from batch_layer.components import components
 from batch_layer.history import History
-from batch_layer.segments import OFFSET_BITS, POSITION, segment_of_position
+from batch_layer.positions import POSITION
+from batch_layer.segments import OFFSET_BITS, segment_of_position
 from core.cuts import Cut
 from core.identity import PERSON, SAID, Identity
 

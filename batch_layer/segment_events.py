@@ -9,8 +9,9 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from batch_layer.events import POSITION, _valid
+from batch_layer.events import _valid
 from batch_layer.fresh import _between
+from batch_layer.positions import POSITION
 from batch_layer.segments import segment_of_position
 from core.contracts import Contract
 from core.copies import Copy, judge
@@ -48,12 +49,14 @@ class SegmentEvents:
     """Valid events of some segments: the contract's columns, their segment, and a verdict on every copy.
 
     `frame` is made of persisted ones, which whoever made this session's cache clears. `doubts` are about
-    columns that were derived.
+    columns that were derived; where there are some, `restated` has the events as batch derives them, and
+    those in doubt.
     """
 
     frame: DataFrame
     copies: bool
     doubts: tuple[Contested, ...] = ()
+    restated: tuple[DataFrame, DataFrame] | None = None
 
     @property
     def counted(self) -> DataFrame:

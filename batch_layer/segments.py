@@ -9,11 +9,11 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 
+from batch_layer.positions import POSITION
 from core.cuts import Cut
 
-__all__ = ["OFFSET_BITS", "POSITION", "places_of", "search", "segment_of_position"]
+__all__ = ["OFFSET_BITS", "places_of", "search", "segment_of_position"]
 
-POSITION = "__position"
 OFFSET_BITS = 48  # of a position, below the partition
 
 

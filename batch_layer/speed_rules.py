@@ -10,14 +10,16 @@ from typing import Any
 from batch_layer.compared import Compared
 from batch_layer.segment_events import SegmentEvents
 from batch_layer.speed_persons import persons_of_generation
+from batch_layer.visit_rules import as_counted
 from core.declarations import Declaration, step_of
 from core.identity import Identity
+from core.visits import Visits
 
-__all__ = ["Compared", "derive_as_speed"]
+__all__ = ["derive_as_speed"]
 
 
 Step = Callable[[SegmentEvents, Any, Compared], SegmentEvents]
-_STEPS: Mapping[type[Declaration], Step] = {Identity: persons_of_generation}
+_STEPS: Mapping[type[Declaration], Step] = {Visits: as_counted, Identity: persons_of_generation}
 
 
 def derive_as_speed(

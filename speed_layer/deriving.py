@@ -11,17 +11,43 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from core.declarations import Declaration, step_of
+from core.folders import Folders
 from core.identity import Identity
+from core.visits import Visits
+from speed_layer.decode_step import SPARK
 from speed_layer.micro_batch import MicroBatch
 from speed_layer.persons import persons
+from speed_layer.visit_step import VisitStep, by_user, known, unknown_before
 
-__all__ = ["MicroBatch", "derive"]
+__all__ = ["MicroBatch", "derive", "unknown_at_start"]
 
 
 # decoded events: `SEGMENT`, `NOTE`, `POSITION`, those of the contract's columns that are read, and what was
 # derived before
 Step = Callable[[DataFrame, Any, MicroBatch], DataFrame]
-_STEPS: Mapping[type[Declaration], Step] = {Identity: persons}
+
+
+def _visits(events: DataFrame, visits: Visits, batch: MicroBatch) -> DataFrame:
+    consumed = max(batch.segments.base, batch.count_from)
+    index = known(batch.folders, batch.semantics, batch.count_from, consumed, batch.whole)
+    step = VisitStep(
+        visits, batch.contract.event_time, batch.redis, batch.layout, batch.generation, batch.fence,
+        batch.count_from, index,
+    )  # fmt: skip
+    types = {name: SPARK.get(kind, kind) for name, kind in visits.columns.items()}
+    return by_user(events, visits, step, batch.shards, batch.tasks, types)
+
+
+def unknown_at_start(
+    declarations: Sequence[Declaration], folders: Folders, semantics: str, start_cut: int
+) -> str | None:
+    """What a generation that starts at a cut does not know of what lies before; None if it knows all."""
+    if any(isinstance(declared, Visits) for declared in declarations):
+        return unknown_before(folders, semantics, start_cut)
+    return None
+
+
+_STEPS: Mapping[type[Declaration], Step] = {Visits: _visits, Identity: persons}
 
 
 def derive(events: DataFrame, declarations: Sequence[Declaration], batch: MicroBatch) -> DataFrame:

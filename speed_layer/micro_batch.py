@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.contracts import Contract
+from core.folders import Folders
 from core.layout import Layout
 from speed_layer.clients import RedisAddress
 from speed_layer.decode_step import Segments
@@ -14,7 +15,8 @@ __all__ = ["MicroBatch"]
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """What a step may ask beside the events. Segments below `count_from` are not counted here.
+    """What a step may ask beside the events. Segments below `count_from` are not counted here; `whole` says
+    that the generation knew at its start all of what lies before.
 
     `resolution` is the file by which the generation's ids are persons; None where each is one of its own.
     """
@@ -28,4 +30,7 @@ class MicroBatch:
     tasks: int
     segments: Segments
     count_from: int
+    whole: bool
+    folders: Folders
+    semantics: str
     resolution: Path | None = None

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from conf.settings import Settings
@@ -12,6 +12,7 @@ from core.folders import Folders
 from core.handoff import Generation, Progress, check_same_log
 from core.logs import Logger
 from speed_layer.checkpoint import Checkpoint
+from speed_layer.deriving import unknown_at_start
 from speed_layer.generations import Found, Wanted, beginning, objection, usable
 from speed_layer.log import Log
 from speed_layer.resolutions import Resolutions
@@ -134,6 +135,10 @@ class Opening:
         generation, progress = beginning(
             wanted, uuid4().hex[:12], self.folders.cuts().all(), self.source.begins()
         )
+        unknown = unknown_at_start(
+            self.bound.declarations, self.folders, wanted.semantics, generation.start_cut
+        )
+        progress = replace(progress, lost=progress.lost or unknown)
         self.state.begin(generation, progress, following=following)
         self.log.info(
             "generation_begun",

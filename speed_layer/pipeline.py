@@ -8,6 +8,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 from core.application import BoundSource
+from core.folders import Folders
 from core.layout import Layout
 from speed_layer.clients import RedisAddress
 from speed_layer.decode_step import DecodeStep, Segments
@@ -36,11 +37,16 @@ class Pipeline:
     shards: int
     window: int
     tasks: int
+    folders: Folders
+    semantics: str
     resolution: Path | None = None
 
-    def run(self, records: DataFrame, batch: int, segments: Segments, count_from: int) -> Notes:
+    def run(
+        self, records: DataFrame, batch: int, segments: Segments, count_from: int, whole: bool = True
+    ) -> Notes:
         """Write `records` (value, partition, offset) into Redis as micro-batch `batch`.
 
+        `whole` says that the generation knew at its start all of what lies before.
         Raises `RedisAway`, `RedisFull`, `StateLost` or `Superseded`; what was written may be written again.
         """
         fence = Fence(batch, self.token)
@@ -59,7 +65,9 @@ class Pipeline:
         )
         write = WriteStep(self.redis, self.layout, self.generation, fence, self.plan.views)
         decoded = records.select("value", "partition", "offset").mapInArrow(decode, decode.schema)
-        derived = derive(decoded, self.bound.declarations, self._micro_batch(fence, segments, count_from))
+        derived = derive(
+            decoded, self.bound.declarations, self._micro_batch(fence, segments, count_from, whole)
+        )
         written = (
             derived.selectExpr(*self.plan.select())
             .mapInArrow(FoldStep(self.plan, self.shards), PARTIALS)
@@ -77,7 +85,7 @@ class Pipeline:
         time = [self.bound.contract.event_time] if self.bound.declarations else []
         return tuple(dict.fromkeys([*self.plan.columns, *time]))
 
-    def _micro_batch(self, fence: Fence, segments: Segments, count_from: int) -> MicroBatch:
+    def _micro_batch(self, fence: Fence, segments: Segments, count_from: int, whole: bool) -> MicroBatch:
         return MicroBatch(
             self.bound.contract,
             self.redis,
@@ -88,6 +96,9 @@ class Pipeline:
             self.tasks,
             segments,
             count_from,
+            whole,
+            self.folders,
+            self.semantics,
             self.resolution,
         )
 

@@ -178,6 +178,8 @@ class Writers:
             generation.shards,
             self.settings.dedupe_window,
             self.spark.sparkContext.defaultParallelism,
+            self.folders,
+            generation.semantics,
             Resolutions(self.folders).path(generation.resolution),
         )
         return MicroBatches(

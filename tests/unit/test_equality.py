@@ -19,10 +19,10 @@ from core.equality import (
     Difference,
     Place,
     Tally,
+    attributed,
     compare,
     findings,
     identity_findings,
-    late_findings,
     merged,
 )
 from core.handoff import Generation, Progress
@@ -217,7 +217,7 @@ def test_a_value_that_cannot_be_read_differs_and_stops_nothing() -> None:
 
 def test_late_copies_are_told_where_they_show() -> None:
     batch, speed = fold([(5, "a", "x")]), fold([(5, "a", "x"), (5, "a", "x")])
-    lines = late_findings(VIEW, batch, speed, 1, [("1:x", 40, 0)])
+    lines = attributed(VIEW, batch, speed, 1, [("1:x", 40, 0)], Cause.DUPLICATE)
     assert [(f.measure, f.expected, f.found, f.difference) for f in lines] == [
         ("edits", 1, 2, 1), ("n", 5, 10, 5), ("sizes", 1, 2, 1), ("pages", 1, 2, 1),
     ]  # fmt: skip
