@@ -2,6 +2,8 @@
 
 Of the ids some are in long chains, some in groups of a dozen, and many in one big group, as where a shared
 device joined people; the rest is random. Both ways that the batch layer has are measured, and must agree.
+
+Aim: 1,000,000 ids with 500,000 pairs resolved in at most 3 minutes on 2 cores.
 """
 
 import argparse
