@@ -33,6 +33,9 @@ from serving_layer.gathering import KeysDesk
 from serving_layer.key_answers import compose_page, compose_query, compose_ranking
 from serving_layer.listings import parse_page, parse_ranking
 from serving_layer.live_pairs import LivePairs
+from serving_layer.master_events import Limits
+from serving_layer.past import Past
+from serving_layer.past_desks import PastDesks
 from serving_layer.pipes import Address, Pipe
 from serving_layer.queries import parse_query
 from serving_layer.questions import parse_question
@@ -145,6 +148,13 @@ class People(World):
         manifest = self.run.run()
         assert manifest is not None
         return manifest
+
+    def as_of(self, past: Past, view: str, **given: str) -> dict[str, Any]:
+        """The answer as of a moment of the past."""
+        semantics, limits = self.bound.semantics(self.settings.dedupe_window), Limits(10_000, 10_000)
+        desks = PastDesks(self.bound, semantics, self.folders, limits, 60.0, time.time)
+        question = parse_question(self.bound.view(view), list(given.items()), time.time)
+        return asyncio.run(desks.answer(past, question))
 
     def asking(self) -> Asking:
         semantics = self.bound.semantics(self.settings.dedupe_window)
