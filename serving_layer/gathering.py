@@ -11,7 +11,7 @@ from core.narrowing import cutter
 from serving_layer.answers import Evidence, runs_of
 from serving_layer.asking import Desk
 from serving_layer.listings import Page, Prefix, Ranking
-from serving_layer.person_stores import PersonIndex
+from serving_layer.person_stores import PersonSpeed
 from serving_layer.ports import (
     Bucketed,
     Choose,
@@ -138,7 +138,7 @@ class KeysDesk:
 
         spoken = await self._listed(prefix, snapshot, speed, all_or_none)
         found = await self._gathered(prefix.question, measures, names.keys, snapshot, spoken)
-        return _joined(replace(found, unnamed=len(names.listed) - len(names.keys)), prefix, current)
+        return _joined(replace(found, unnamed=len(names.listed) - len(names.keys)), prefix, speed)
 
     async def _indexed(self, prefix: Prefix, snapshot: Snapshot) -> list[Listed]:
         found: list[Listed] = []
@@ -196,12 +196,12 @@ def _refused_by_person(prefix: Prefix) -> Prefix:
     return prefix
 
 
-def _joined(found: Gathered, prefix: Prefix, current: Snapshot) -> Gathered:
+def _joined(found: Gathered, prefix: Prefix, store: SpeedStore) -> Gathered:
     """Keys of published persons that pairs since then join, each person once."""
     view, speed = prefix.question.view, found.speed
-    if not isinstance(current.index, PersonIndex) or speed is None or speed.persons is None:
+    if not isinstance(store, PersonSpeed) or speed is None or speed.persons is None:
         return found
-    root = partial(current.index.now.root, view)
+    root = partial(store.now.root, view)
     note = replace(speed.persons, joined=True)
     return replace(
         found, keys=sorted({root(key) for key in found.keys}, key=index_text),

@@ -155,38 +155,42 @@ class Pairs(LivePairs):
 
 @dataclass(frozen=True)
 class Hall:
-    """Events, the pairs that events say, and from where on the generation counts: that cut's persons."""
+    """Events, the pairs that events say, and the cuts whose persons the generation counts and readers use;
+    nothing was published where the latter is 0."""
 
     pairs: Sequence[Said]
     events: Sequence[tuple[str | None, int]]
     generation: int
+    boundary: int = BOUNDARY
 
     @property
     def published(self) -> dict[str, str]:
-        return resolution(standing(words_of(self.pairs, 0, BOUNDARY)))
+        return resolution(standing(words_of(self.pairs, 0, self.boundary)))
 
     @property
     def counted(self) -> dict[str, str]:
-        return resolution(standing(words_of(self.pairs, 0, self.generation)))
+        return resolution(standing(words_of(self.pairs, 0, min(self.generation, self.boundary))))
 
     @property
     def live(self) -> list[tuple[str, str, str]]:
-        return words_of(self.pairs, BOUNDARY, 99)
+        return words_of(self.pairs, self.boundary, 99)
 
     def desk(self) -> Desk:
         published, counted = self.published, self.counted
         hashes = {"published": str(sorted(published.items())), "counted": str(sorted(counted.items()))}
-        index = Rowed(self._rows(published, 0, BOUNDARY), Resolved(published))
+        index = Rowed(self._rows(published, 0, self.boundary), Resolved(published))
         manifest = Manifest(
-            3, "s", BOUNDARY, {}, "", "", 0, "hash", "",
+            3, "s", self.boundary, {}, "", "", 0, "hash", "",
             identity={"hash": hashes["published"] if published else ""},
         )  # fmt: skip
         store = Fields(
-            {**self._rows(counted, BOUNDARY, 99), **self._live_rows()}, hashes["counted"] if counted else ""
+            {**self._rows(counted, self.boundary, 99), **self._live_rows()},
+            hashes["counted"] if counted else "",
         )
         pairs = Pairs(BOUND, store, Folders(Path("/nowhere"), "s"))
         pairs.held = Resolved(counted)
-        versions = Published(Snapshot(manifest=manifest, index=index))
+        snapshot = Snapshot(manifest=manifest, index=index) if self.boundary else Snapshot()
+        versions = Published(snapshot)
         return Desk(BOUND, "hash", versions, store, pairs)
 
     def _rows(self, persons: Mapping[str, str], first: int, end: int) -> dict[tuple[str, str], list[Partial]]:
@@ -232,7 +236,7 @@ class Hall:
         return found
 
 
-halls = st.builds(Hall, said, seen, st.integers(0, BOUNDARY))
+halls = st.builds(Hall, said, seen, st.integers(0, BOUNDARY), st.sampled_from([0, BOUNDARY, BOUNDARY]))
 SOME = settings(max_examples=150, deadline=None)
 
 
@@ -314,7 +318,7 @@ def test_the_bounds_of_how_many_persons_hold_whatever_is_joined_or_undone_since(
     answer = ask(hall, "everybody")
     shown, truth = answer["rows"][0]["measures"]["people"], hall.counts(hall.true_persons())
     assert shown["lower"] - 0.01 <= len(truth.keys() - {None}) <= shown["upper"] + 0.01
-    assert answer["identity"]["resolution"] == 3
+    assert answer["identity"]["resolution"] == (3 if hall.boundary else 0)
 
 
 def test_an_answer_says_which_pairs_it_knows() -> None:
