@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 PACKAGES := $(VENV)/.packages
 ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-e2e test-faults soak lint format bench query up down wipe clean distclean lock \
+.PHONY: help setup demo test test-unit test-integration test-e2e test-faults soak lint format bench kappa query up down wipe clean distclean lock \
 	versions rollback rollforward rebuild-speed recompute backfill candidate
 
 help: ## show this help
@@ -67,6 +67,9 @@ format: $(PACKAGES) ## mend style and format
 
 bench: setup ## print the figures of the benchmark
 	@$(PY) -m bench $(ARGS)
+
+kappa: setup ## the platform with and without its batch layer on the same events: answers, cost, a changed definition
+	@$(PY) -m bench.kappa $(ARGS)
 
 query: $(PACKAGES) ## ask from the terminal: make query ARGS="edits_by_country countryIsoCode=IT every=hour"
 	@$(PY) -m client.query $(ARGS)

@@ -169,7 +169,7 @@ class Writers:
     def _batches(self, generation: Generation, progress: Progress) -> MicroBatches:
         pipeline = Pipeline(
             self.bound,
-            Plan.of(self.bound.views),
+            Plan.of(self.bound.views, self.bound.declarations),
             self.redis,
             self.state.layout,
             generation.id,
@@ -177,6 +177,8 @@ class Writers:
             generation.shards,
             self.settings.dedupe_window,
             self.spark.sparkContext.defaultParallelism,
+            self.folders,
+            generation.semantics,
         )
         return MicroBatches(
             generation,

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from core import Count, Max, Quantiles, Source, Sum, Top, Uniques, View
 from core.copies import Copy, judge
 from core.cuts import Cut
-from core.equality import Cause, Difference, Place, Tally, compare, findings, late_findings, merged
+from core.equality import Cause, Difference, Place, Tally, attributed, compare, findings, merged
 from core.handoff import Generation, Progress
 from core.manifest import Pointer
 from core.measures import Measure, Partial
@@ -129,8 +129,10 @@ def test_an_estimate_of_quantiles_may_differ_by_chance_and_not_by_values() -> No
 
 
 @SOME
-@given(sides, st.sets(places, max_size=2))
-def test_equal_sides_have_no_difference(side: dict[Place, list[Event]], contested: set[Place]) -> None:
+@given(sides, st.dictionaries(places, st.just(Cause.OUT_OF_ORDER), max_size=2))
+def test_equal_sides_have_no_difference(
+    side: dict[Place, list[Event]], contested: dict[Place, Cause]
+) -> None:
     backwards = {place: seen[::-1] for place, seen in side.items()}
     tally = compare(VIEW, folds(side), folds(backwards), contested)
     assert tally.places == len(side) and not tally.differing
@@ -140,9 +142,9 @@ def test_equal_sides_have_no_difference(side: dict[Place, list[Event]], conteste
 
 
 @SOME
-@given(sides, sides, st.sets(places, max_size=3))
+@given(sides, sides, st.dictionaries(places, st.just(Cause.OUT_OF_ORDER), max_size=3))
 def test_what_differs_is_what_a_loop_over_the_events_finds(
-    left: dict[Place, list[Event]], right: dict[Place, list[Event]], contested: set[Place]
+    left: dict[Place, list[Event]], right: dict[Place, list[Event]], contested: dict[Place, Cause]
 ) -> None:
     tally = compare(VIEW, folds(left), folds(right), contested)
     naive = _naive(left, right)
@@ -205,7 +207,7 @@ def test_a_value_that_cannot_be_read_differs_and_stops_nothing() -> None:
 
 def test_late_copies_are_told_where_they_show() -> None:
     batch, speed = fold([(5, "a", "x")]), fold([(5, "a", "x"), (5, "a", "x")])
-    lines = late_findings(VIEW, batch, speed, 1, [("1:x", 40, 0)])
+    lines = attributed(VIEW, batch, speed, 1, [("1:x", 40, 0)], Cause.DUPLICATE)
     assert [(f.measure, f.expected, f.found, f.difference) for f in lines] == [
         ("edits", 1, 2, 1), ("n", 5, 10, 5), ("sizes", 1, 2, 1), ("pages", 1, 2, 1),
     ]  # fmt: skip

@@ -1,0 +1,29 @@
+"""Columns that a source declares as the speed layer derives them, for the check of a publish.
+
+`_STEPS` says for each class of declaration how. What a step cannot know to the unit, it gives as `Contested`,
+with the cause that a difference there has.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from batch_layer.compared import Compared
+from batch_layer.segment_events import SegmentEvents
+from batch_layer.visit_rules import as_counted
+from core.declarations import Declaration, step_of
+from core.visits import Visits
+
+__all__ = ["derive_as_speed"]
+
+
+Step = Callable[[SegmentEvents, Any, Compared], SegmentEvents]
+_STEPS: Mapping[type[Declaration], Step] = {Visits: as_counted}
+
+
+def derive_as_speed(
+    events: SegmentEvents, declarations: Sequence[Declaration], compared: Compared
+) -> SegmentEvents:
+    """The events with their derived columns; those that are not counted may have none."""
+    for declared in declarations:
+        events = step_of("hand-off check", _STEPS, declared)(events, declared, compared)
+    return events
