@@ -29,8 +29,8 @@ $(PACKAGES): requirements-dev.lock
 	@$(PY) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "lambda_platform.pth").write_text(f"{pathlib.Path.cwd()}\n")'
 	@touch $@
 
-demo: setup ## real Wikipedia edits through all three layers, checked against the truth (KEEP=1 leaves it running)
-	@$(PY) -m demo $(ARGS)
+demo: setup ## real events through all three layers, checked against the truth (KEEP=1 leaves it running, APPLICATION=flights)
+	@$(PY) -m demo $(APPLICATION) $(ARGS)
 
 TESTERS ?= 2
 SIDE_BY_SIDE = -n $(TESTERS) --dist loadfile
