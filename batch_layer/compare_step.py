@@ -16,7 +16,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from batch_layer.clients import RedisAddress
-from core.equality import UNREADABLE, Place, Tally, compare, merged
+from core.equality import UNREADABLE, Cause, Place, Tally, compare, merged
 from core.layout import Layout, parse_field, unseal
 from core.measures import Partial
 from core.views import CompiledView
@@ -35,7 +35,7 @@ class Folded(NamedTuple):
     name: str
     segment: int
     bucket: int
-    contested: bool
+    cause: str | None
     packed: bytes | None
 
 
@@ -127,13 +127,13 @@ class CompareStep:
     ) -> Tally:
         view = self.views[number]
         expected, found = dict[Place, Partial](), dict[Place, Partial | None]()
-        contested = set[Place]()
+        contested = dict[Place, Cause]()
         for name, rows in names.items():
             key = name.split(":", 2)[2]
             for row in rows:
                 place = (key, row.segment, row.bucket)
-                if row.contested:
-                    contested.add(place)
+                if row.cause is not None:
+                    contested[place] = Cause(row.cause)
                 elif row.packed is not None:
                     expected[place] = view.codec.unpack(row.packed)
             found |= {(key, *parse_field(n)): _read(view, value) for n, value in held[name].items()}

@@ -9,9 +9,11 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
+from batch_layer.deriving import History, derive
 from batch_layer.ledger import Ledger
 from core.contracts import Contract
 from core.cuts import Cut, Offsets
+from core.declarations import Declaration
 from core.decoded import decode_column, spark_struct
 from core.errors import PositionError
 
@@ -40,14 +42,20 @@ class Counts:
 
 @dataclass(frozen=True)
 class Events:
-    """`frame` has the contract's columns, one row an event that counts."""
+    """`frame` has the contract's columns and those that are derived, one row an event that counts."""
 
     frame: DataFrame
     counts: Counts
 
 
 def read_events(
-    spark: SparkSession, table: Path, ledger: Ledger, boundary: Cut, cuts: Sequence[Cut], contract: Contract
+    spark: SparkSession,
+    table: Path,
+    ledger: Ledger,
+    boundary: Cut,
+    cuts: Sequence[Cut],
+    contract: Contract,
+    declarations: Sequence[Declaration] = (),
 ) -> Events:
     """The events below `boundary` of the master dataset at the ledger's version.
 
@@ -65,7 +73,8 @@ def read_events(
         small = F.broadcast(losers) if duplicates <= _BROADCAST_ROWS else losers
         frame = valid.join(small, POSITION, "left_anti")
     count = valid.count() if stale else read - refused
-    return Events(frame.drop(POSITION), Counts(read, count, duplicates))
+    derived = derive(frame, declarations, History(contract, cuts))
+    return Events(derived.drop(POSITION), Counts(read, count, duplicates))
 
 
 def _count(master: DataFrame, ledger: Ledger, boundary: Offsets, contract: Contract) -> tuple[int, int, int]:

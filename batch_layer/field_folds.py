@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from batch_layer.packer import pack_columns
 from batch_layer.segment_events import SEGMENT
 from core.buckets import floor
+from core.equality import Cause
 from core.keys import shard_sql
 from core.layout import container_width
 from core.measures import Partial, Slot
@@ -17,10 +18,10 @@ from core.views import CompiledView
 
 __all__ = ["FIELDS", "FieldFolds"]
 
-FIELDS = "shard int, view int, name string, segment bigint, bucket bigint, contested boolean, packed binary"
+FIELDS = "shard int, view int, name string, segment bigint, bucket bigint, cause string, packed binary"
 _SCHEMA = pa.schema(
     [("shard", pa.int32()), ("view", pa.int32()), ("name", pa.string()), ("segment", pa.int64()),
-     ("bucket", pa.int64()), ("contested", pa.bool_()), ("packed", pa.binary())]
+     ("bucket", pa.int64()), ("cause", pa.string()), ("packed", pa.binary())]
 )  # fmt: skip
 _TYPES = {"long": "bigint", "double": "double", "text": "string", "blob": "binary"}
 _PLACE = ["__key", SEGMENT, "__bucket"]
@@ -37,12 +38,12 @@ class FieldFolds:
 
     def folded(self, events: DataFrame) -> DataFrame:
         """`FIELDS`: one row a field, with its packed partial."""
-        return self._named(self._placed(events).groupBy("__shard", *_PLACE).agg(*self._slots), False)
+        return self._named(self._placed(events).groupBy("__shard", *_PLACE).agg(*self._slots), None)
 
-    def contested(self, events: DataFrame) -> DataFrame:
-        """`FIELDS` without partials: the fields in which these events may count."""
+    def contested(self, events: DataFrame, cause: Cause) -> DataFrame:
+        """`FIELDS` without partials: the fields in which these events may count, and why they may differ."""
         placed = self._placed(events).select("__shard", *_PLACE).distinct()
-        return self._named(placed.select("*", *self._nulls), True)
+        return self._named(placed.select("*", *self._nulls), cause)
 
     def total(self, events: DataFrame) -> Partial:
         """All events in one partial."""
@@ -79,9 +80,9 @@ class FieldFolds:
     def _nulls(self) -> list[Column]:
         return [F.lit(None).cast(_type(slot)).alias(name) for name, slot in self.view.slots]
 
-    def _named(self, grouped: DataFrame, contested: bool) -> DataFrame:
+    def _named(self, grouped: DataFrame, cause: Cause | None) -> DataFrame:
         rows = grouped.select("__shard", *_PLACE, *self._columns)
-        return rows.mapInArrow(_packing(self.view, self.number, contested), FIELDS)
+        return rows.mapInArrow(_packing(self.view, self.number, cause), FIELDS)
 
 
 def _type(slot: Slot) -> str:
@@ -89,7 +90,7 @@ def _type(slot: Slot) -> str:
 
 
 def _packing(
-    view: CompiledView, number: int, contested: bool
+    view: CompiledView, number: int, cause: Cause | None
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     step, slots = container_width(view.width), [slot for _, slot in view.slots]
 
@@ -99,9 +100,9 @@ def _packing(
             places = zip(key.to_pylist(), bucket.to_pylist(), strict=True)
             names = [f"{view.name}:{floor(bucket, step)}:{key}" for key, bucket in places]
             rows = batch.num_rows
-            packed = [None] * rows if contested or not rows else pack_columns(slots, columns)
-            numbers, flags = pa.array([number] * rows, pa.int32()), pa.array([contested] * rows, pa.bool_())
-            arrays = [shard, numbers, pa.array(names, pa.string()), segment, bucket, flags]
+            packed = [None] * rows if cause or not rows else pack_columns(slots, columns)
+            numbers, causes = pa.array([number] * rows, pa.int32()), pa.array([cause] * rows, pa.string())
+            arrays = [shard, numbers, pa.array(names, pa.string()), segment, bucket, causes]
             yield pa.RecordBatch.from_arrays([*arrays, pa.array(packed, pa.binary())], schema=_SCHEMA)
 
     return run

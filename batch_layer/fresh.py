@@ -11,10 +11,12 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from batch_layer.deriving import History, check_additive, derive
 from batch_layer.events import POSITION, Counts, Events, _below, _count, _losers, _valid, read_events
 from batch_layer.ledger import Ledger
 from core.contracts import Contract
 from core.cuts import Cut, Offsets
+from core.declarations import Declaration
 from core.errors import NotExact
 from core.manifest import Manifest
 
@@ -25,31 +27,39 @@ _BROADCAST_ROWS = 2_000_000
 
 @dataclass(frozen=True)
 class Archived:
-    """The master dataset at a ledger's version, with the contract by which its records are valid today."""
+    """The master dataset at a ledger's version, with the contract by which its records are valid today, and
+    what their source declares beyond it."""
 
     spark: SparkSession
     table: Path
     ledger: Ledger
     cuts: Sequence[Cut]
     contract: Contract
+    declarations: Sequence[Declaration] = ()
 
     def events(self, boundary: Cut) -> Events:
         """All events below `boundary`. Raises PositionError if rows are missing."""
         cuts = self.cuts[: boundary.number]
-        return read_events(self.spark, self.table, self.ledger, boundary, cuts, self.contract)
+        return read_events(
+            self.spark, self.table, self.ledger, boundary, cuts, self.contract, self.declarations
+        )
 
     def since(self, base: Manifest, boundary: Cut) -> Events:
         """Events below `boundary` that `base` does not hold; counts are of the records between the two.
 
-        Raises NotExact if `base` was not made of all records below its boundary.
+        Raises NotExact if `base` was not made of all records below its boundary, or if what is derived of
+        new events depends on those before.
         """
+        check_additive(self.declarations)
         master = self._master()
         read, stale, _ = _count(master, self.ledger, boundary.offsets, self.contract)
         between = master.where(_between(base.offsets, boundary.offsets))
         new = between.count()
         _check_conserved(base, read - new)
         valid = _valid(between, self.contract, stale)
-        frame = self._first(self._unknown(valid, base, stale), boundary).drop(POSITION).persist()
+        fresh = self._first(self._unknown(valid, base, stale), boundary)
+        history = History(self.contract, self.cuts[: boundary.number])
+        frame = derive(fresh, self.declarations, history).drop(POSITION).persist()
         seen, counted = valid.count(), frame.count()
         return Events(frame, Counts(new, seen, seen - counted))
 

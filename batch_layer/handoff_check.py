@@ -13,6 +13,7 @@ from batch_layer.compare_step import CompareStep, outcome
 from batch_layer.field_folds import FIELDS, FieldFolds
 from batch_layer.handoff_table import HandoffTable
 from batch_layer.segment_events import SegmentEvents, read_segments
+from batch_layer.speed_rules import Compared, derive_as_speed
 from batch_layer.speed_state import SpeedSilent, SpeedState
 from conf.settings import Settings, variable
 from core.application import BoundSource
@@ -120,10 +121,12 @@ class HandoffCheck:
         shards = chosen_shards(generation.shards, records, self.settings.handoff_records, made.version)
         made = replace(made, records=records, shards=shards)
         master = self.spark.read.format("delta").option("versionAsOf", manifest.archive_version)
+        rows = master.load(str(self.folders.master))
         events = read_segments(
-            master.load(str(self.folders.master)), self.bound.contract, cuts, start,
-            generation.reads_from, self.settings.dedupe_window,
-        )  # fmt: skip
+            rows, self.bound.contract, cuts, start, generation.reads_from, self.settings.dedupe_window
+        )
+        compared = Compared(self.bound.contract, rows, cuts, start, generation, self.settings)
+        events = derive_as_speed(events, self.bound.declarations, compared)
         try:
             return self._held(made, standing, events)
         finally:
@@ -147,10 +150,11 @@ class HandoffCheck:
 
     def _fields(self, folds: list[FieldFolds], events: SegmentEvents, shards: Sequence[int]) -> DataFrame:
         """Rows of `FIELDS`, a shard after the other; each shard has a row, so that it is walked through."""
-        marks = self.spark.createDataFrame([(shard, -1, "", 0, 0, False, None) for shard in shards], FIELDS)
+        marks = self.spark.createDataFrame([(shard, -1, "", 0, 0, None, None) for shard in shards], FIELDS)
         frames = [fold.folded(events.counted) for fold in folds]
-        if events.copies and not events.contested.isEmpty():
-            frames += [fold.contested(events.contested) for fold in folds]
+        for contested in (each for each in events.contested if not each.events.isEmpty()):
+            touched = [fold for fold in folds if contested.touches(fold.view)]
+            frames += [fold.contested(contested.events, contested.cause) for fold in touched]
         together = reduce(DataFrame.unionByName, frames, marks)
         place = F.create_map(*[F.lit(n) for at in enumerate(shards) for n in at[::-1]])[F.col("shard")]
         placed = together.repartitionById(len(shards), place.cast("int"))

@@ -196,7 +196,8 @@ class BatchRun:
     def archived(self, boundary: Cut) -> Archived:
         """The master dataset as it is now, and the cuts up to a boundary."""
         ledger, cuts = read_ledger(self.folders.master), self.folders.cuts().all()[: boundary.number]
-        return Archived(self.spark, self.folders.master, ledger, cuts, self.bound.contract)
+        contract, declarations = self.bound.contract, self.bound.declarations
+        return Archived(self.spark, self.folders.master, ledger, cuts, contract, declarations)
 
     def make(
         self, content: Content, archived: Archived, current: Manifest | None, superseded: tuple[str, ...] = ()

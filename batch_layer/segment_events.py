@@ -17,8 +17,10 @@ from batch_layer.fresh import _between
 from core.contracts import Contract
 from core.copies import Copy, judge
 from core.cuts import Cut, Offsets
+from core.equality import Cause
+from core.views import CompiledView
 
-__all__ = ["SEGMENT", "SegmentEvents", "read_segments"]
+__all__ = ["SEGMENT", "Contested", "SegmentEvents", "read_segments"]
 
 SEGMENT = "__segment"
 _BITS = 48
@@ -31,14 +33,29 @@ _SCHEMA = pa.schema(
 
 
 @dataclass(frozen=True)
+class Contested:
+    """Events as the speed layer may count them, and why it may; `columns` are those of which that is in
+    doubt, or None for an event that may count or not."""
+
+    events: DataFrame
+    cause: Cause
+    columns: frozenset[str] | None = None
+
+    def touches(self, view: CompiledView) -> bool:
+        return self.columns is None or not self.columns.isdisjoint(view.reads)
+
+
+@dataclass(frozen=True)
 class SegmentEvents:
     """Valid events of some segments: the contract's columns, their segment, and a verdict on every copy.
 
-    `frame` is made of persisted ones, which whoever made this session's cache clears.
+    `frame` is made of persisted ones, which whoever made this session's cache clears. `doubts` are about
+    columns that were derived.
     """
 
     frame: DataFrame
     copies: bool
+    doubts: tuple[Contested, ...] = ()
 
     @property
     def counted(self) -> DataFrame:
@@ -55,9 +72,11 @@ class SegmentEvents:
         return self.counted.where("NOT coalesce(late, false)") if self.copies else self.frame
 
     @property
-    def contested(self) -> DataFrame:
-        """All copies of events that have some on several partitions."""
-        return self.frame.where("coalesce(contested, false)" if self.copies else "false")
+    def contested(self) -> Sequence[Contested]:
+        """All copies of events that have some on several partitions, and what else is in doubt."""
+        if not self.copies:
+            return self.doubts
+        return (Contested(self.frame.where("coalesce(contested, false)"), Cause.OUT_OF_ORDER), *self.doubts)
 
 
 def read_segments(

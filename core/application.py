@@ -7,25 +7,51 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.contracts import Contract
+from core.declarations import Declaration, bind_all
 from core.errors import DefinitionError
 from core.semantics import Meaning, meaning_of
-from core.views import CompiledView, Source, View, by_name, find
+from core.sources import Source
+from core.views import CompiledView, View, by_name, find
 
 
 @dataclass(frozen=True)
 class BoundSource:
-    """A source with its contract and its compiled views."""
+    """A source with its contract, its compiled views, and what it declares, bound to the contract."""
 
     source: Source
     contract: Contract
     definitions: Mapping[str, View]
     views: Mapping[str, CompiledView]
+    declarations: tuple[Declaration, ...] = ()
+
+    @classmethod
+    def of(cls, source: Source, contract: Contract, definitions: Mapping[str, View]) -> "BoundSource":
+        """Checks declarations and views against the contract; raises `DefinitionError`."""
+        declarations, columns = bind_all(f"source {source.name!r}", source.declares, contract.types)
+        views = {name: view.compile(columns) for name, view in definitions.items()}
+        return cls(source, contract, definitions, views, declarations)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Name -> type of all that views may use: the contract's columns, and those that are derived."""
+        return {**self.contract.types, **self.derived}
+
+    @property
+    def derived(self) -> dict[str, str]:
+        """Name -> type of the derived columns."""
+        return {name: kind for declared in self.declarations for name, kind in declared.columns.items()}
+
+    def derived_in(self, view: CompiledView) -> list[str]:
+        """The derived columns that a view uses."""
+        return [name for name in self.derived if name in view.reads]
 
     def semantics(self, dedupe_window: int) -> str:
         return self.meaning(dedupe_window).semantics
 
     def meaning(self, dedupe_window: int) -> Meaning:
-        return meaning_of(self.definitions.values(), self.contract.fingerprint, dedupe_window)
+        return meaning_of(
+            self.definitions.values(), self.contract.fingerprint, dedupe_window, self.source.declares
+        )
 
     def view(self, name: str) -> CompiledView:
         """Raises `UnknownName` with the nearest."""
@@ -92,5 +118,4 @@ def _bind(source: Source, views: Mapping[str, View], contracts: Path) -> BoundSo
     path = contracts / f"{source.contract}.yaml"
     contract = Contract.load(path, source.event_id, source.event_time)
     own = {name: view for name, view in views.items() if view.source == source}
-    types = {column.name: column.type for column in contract.columns}
-    return BoundSource(source, contract, own, {name: view.compile(types) for name, view in own.items()})
+    return BoundSource.of(source, contract, own)

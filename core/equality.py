@@ -5,7 +5,6 @@ A caller compares some places at a time and merges the tallies, so that nobody h
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from enum import StrEnum
@@ -25,7 +24,8 @@ UNREADABLE = (struct.error, ValueError, IndexError, RuntimeError)  # what a dama
 
 
 class Cause(StrEnum):
-    """Why two sides differ: batch knows an earlier copy; copies came on several partitions; nobody knows."""
+    """Why two sides differ, the gravest last: batch knows an earlier copy; the order in which events came to
+    the speed layer; nobody knows."""
 
     DUPLICATE = "duplicate"
     OUT_OF_ORDER = "out-of-order"
@@ -88,18 +88,18 @@ def compare(
     view: CompiledView,
     expected: Mapping[Place, Partial],
     found: Mapping[Place, Partial | None],
-    contested: AbstractSet[Place] = frozenset(),
+    contested: Mapping[Place, Cause] | None = None,
 ) -> Tally:
     """Both sides place by place; a `found` partial of None could not be read.
 
-    A difference at a `contested` place is the order of copies; any other is unknown.
+    A difference at a `contested` place has the cause that stands there; any other is unknown.
     """
-    places = {*expected, *found}
+    places, causes = {*expected, *found}, contested or {}
     tally = Tally(
         len(places), total(view, expected.values()), total(view, (p for p in found.values() if p is not None))
     )
     for place in places:
-        cause = Cause.OUT_OF_ORDER if place in contested else Cause.UNKNOWN
+        cause = causes.get(place, Cause.UNKNOWN)
         left, right = _apart_if(view, expected.get(place)), _apart_if(view, found.get(place))
         for (name, measure), one, other in zip(view.measures.items(), left, right, strict=True):
             if _differ(measure, one, other):
@@ -169,7 +169,7 @@ def findings(view: CompiledView, tally: Tally) -> list[Finding]:
     expected, found = _apart(view, tally.expected), _apart(view, tally.found)
     lines = []
     for (name, measure), one, other in zip(view.measures.items(), expected, found, strict=True):
-        causes = [cause for cause in (Cause.UNKNOWN, Cause.OUT_OF_ORDER) if (name, cause) in tally.differing]
+        causes = [cause for cause in reversed(Cause) if (name, cause) in tally.differing]
         worst = causes[0] if causes else None
         lines.append(
             Finding(

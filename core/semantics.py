@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.declarations import Declaration
 from core.packing import FORMAT
 from core.views import View
 
@@ -16,7 +17,8 @@ SEMANTIC_VERSION = 1  # raise it when code changes what a number means
 class Meaning:
     """What a version's numbers mean: one hash of all of it, and the parts by which a change is named.
 
-    `definitions` has a hash for each view. What is in neither part is the dedupe window and the code.
+    `definitions` has a hash for each view and what its source declares. What is in neither part is the dedupe
+    window and the code.
     """
 
     semantics: str
@@ -24,16 +26,20 @@ class Meaning:
     definitions: Mapping[str, str]
 
 
-def meaning_of(views: Iterable[View], contract: str, dedupe_window: int) -> Meaning:
+def meaning_of(
+    views: Iterable[View], contract: str, dedupe_window: int, declares: Iterable[Declaration] = ()
+) -> Meaning:
     """The meaning of views under a contract, which is given by its fingerprint."""
-    known = list(views)
-    definitions = {view.name: _hash(view.meaning) for view in known}
-    return Meaning(semantics_hash(known, contract, dedupe_window), contract, definitions)
+    known, declared = list(views), list(declares)
+    definitions = {view.name: _hash(view.meaning | _declared(declared)) for view in known}
+    return Meaning(semantics_hash(known, contract, dedupe_window, declared), contract, definitions)
 
 
-def semantics_hash(views: Iterable[View], contract: str, dedupe_window: int) -> str:
+def semantics_hash(
+    views: Iterable[View], contract: str, dedupe_window: int, declares: Iterable[Declaration] = ()
+) -> str:
     """Sixteen hex digits over definitions, contract fingerprint, dedupe window and fixed rules."""
-    meaning = {
+    meaning = _declared(declares) | {
         "views": sorted((view.meaning for view in views), key=lambda view: str(view["name"])),
         "contract": contract,
         "dedupe_window": dedupe_window,
@@ -43,6 +49,12 @@ def semantics_hash(views: Iterable[View], contract: str, dedupe_window: int) -> 
         "code": SEMANTIC_VERSION,
     }
     return _hash(meaning)
+
+
+def _declared(declares: Iterable[Declaration]) -> dict[str, Any]:
+    """Nothing where nothing is declared, so that hashes of such sources stay what they were."""
+    meanings = sorted(([type(one).__name__, one.meaning] for one in declares), key=lambda pair: str(pair[0]))
+    return {"declares": meanings} if meanings else {}
 
 
 def _hash(meaning: Mapping[str, Any]) -> str:

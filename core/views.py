@@ -1,5 +1,6 @@
-"""Sources and views: what an application defines, and what the layers get once it is compiled."""
+"""Views: what an application defines, and what the layers get once it is compiled."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,31 +12,15 @@ from core.errors import DefinitionError, DuplicateView, UnknownName
 from core.expressions import Expression, compile_expression
 from core.keys import key_text, key_text_sql
 from core.measures import Measure, Partial, Slot
+from core.names import RESERVED, check_name
 from core.packing import Codec, fold
+from core.sources import Source
 
+_COLUMN = re.compile(r"`([^`]+)`")
 _KEY_TYPES = ("string", "long", "boolean")
-_RESERVED = ("from", "to", "every", "tile", "bucket", "key")
 _PARAMETERS = (  # of questions: no part of a key is named like one
     "last", "zone", "by", "n", "order", "limit", "cursor", "version", "as_of_cut", "as_of_offsets",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Source:
-    """A log of events: its topic, its data contract, and the columns that identify and date an event.
-
-    Copies of one event must be sent with the same Kafka key.
-    """
-
-    name: str
-    contract: str
-    event_id: str = "event_id"
-    event_time: str = "event_time"
-    topic: str = ""
-
-    def __post_init__(self) -> None:
-        _check_name("source", self.name.replace(".", "_").replace("-", "_"))
-        object.__setattr__(self, "topic", self.topic or self.name)
 
 
 @dataclass(frozen=True)
@@ -55,7 +40,7 @@ class View:
     description: str = ""
 
     def compile(self, columns: Mapping[str, str]) -> "CompiledView":
-        """Check this view against the columns (name -> type) of its contract; raises `DefinitionError`."""
+        """Check this view against the columns (name -> type) of its source; raises `DefinitionError`."""
         try:
             return self._compile(dict(columns))
         except DefinitionError as error:
@@ -63,11 +48,11 @@ class View:
             raise
 
     def _compile(self, columns: dict[str, str]) -> "CompiledView":
-        _check_name("view", self.name)
+        check_name("view", self.name)
         for name in self._key:
-            _check_name("key part", name, (*_RESERVED, *_PARAMETERS))
+            check_name("key part", name, (*RESERVED, *_PARAMETERS))
         for name in self.measures:
-            _check_name("measure", name)
+            check_name("measure", name)
         names = [name.lower() for name in (*self._key, *self.measures)]
         if not self.measures or len(set(names)) < len(names):
             # SQL knows no case
@@ -140,6 +125,13 @@ class CompiledView:
     def columns(self) -> list[str]:
         return [column for column, _ in self.slots]
 
+    @cached_property
+    def reads(self) -> frozenset[str]:
+        """The event columns that key, condition, measures and bucket are made of."""
+        inputs = [measure.sql for measure in self.measures.values()]
+        texts = [*(part.sql for part in self.key.values()), self.where, self.event_time, *inputs]
+        return frozenset(name for text in texts for name in _COLUMN.findall(text))
+
     @property
     def key_sql(self) -> str:
         """SQL of the key's text, over event columns."""
@@ -199,13 +191,6 @@ def _plain(value: Any) -> str | None:
     if value is None:
         return None
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _check_name(kind: str, name: str, reserved: tuple[str, ...] = _RESERVED) -> None:
-    if not name.isidentifier() or name.startswith("_") or "__" in name or name in reserved:
-        raise DefinitionError(
-            f"{kind} {name!r}: a name has letters, digits and single underscores, and is none of {reserved}"
-        )
 
 
 def _key_part(text: str, columns: Mapping[str, str]) -> Expression:

@@ -117,7 +117,15 @@ def _within(span: Span, found: Sequence[Bucketed]) -> list[Bucketed]:
 
 
 def applied(bound: BoundSource, view: CompiledView) -> PerEvent:
-    """The view for single events. Raises `Problem` for one that only Spark can compute."""
+    """The view for single events. Raises `Problem` for one that only Spark can compute, or that needs more
+    of an event than the record of it."""
+    derived = bound.derived_in(view)
+    if derived:
+        detail = (
+            f"view {view.name!r} uses {', '.join(derived)}, which are derived from the events before: they "
+            "cannot be told of single records; ask for a retained version, which Spark made"
+        )
+        raise Problem.of_field("not-evaluable", "view", view.name, "version=N", detail)
     try:
         return PerEvent.of(bound.definitions[view.name], view, bound.contract.types)
     except NotEvaluable as error:

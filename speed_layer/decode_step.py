@@ -20,12 +20,13 @@ from core.readers import Value
 from speed_layer.clients import RedisAddress
 from speed_layer.marks import Marks
 from speed_layer.notes import Notes
-from speed_layer.plan import NOTE, SEGMENT
+from speed_layer.plan import NOTE, POSITION, SEGMENT
 from speed_layer.scripts import Fence
 
 __all__ = ["DecodeStep", "Segments"]
 
 SPARK = {"long": "bigint"}
+OFFSET_BITS = 48  # of a position, below the partition
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Segments:
 class DecodeStep:
     """For `mapInArrow` over value, partition and offset; a task has records of one partition, in order.
 
-    Events of segments before `count_from` are marked as seen, and not given on. The last row is a note.
+    Events of segments before `count_from` are marked as seen, and not given on. The last row is a note. With
+    `positions` each event has its place in the log, which orders those of one partition.
     """
 
     contract: Contract
@@ -57,12 +59,14 @@ class DecodeStep:
     fence: Fence
     shards: int
     window: int
+    positions: bool = False
 
     @property
     def schema(self) -> str:
         """What comes out, as Spark DDL."""
         events = [f"`{column.name}` {SPARK.get(column.type, column.type)}" for column in self._kept]
-        return ", ".join([f"{SEGMENT} bigint", f"{NOTE} string", *events])
+        places = [f"{POSITION} bigint"] if self.positions else []
+        return ", ".join([f"{SEGMENT} bigint", f"{NOTE} string", *events, *places])
 
     @property
     def _kept(self) -> list[Column]:
@@ -71,19 +75,22 @@ class DecodeStep:
     @property
     def _arrow(self) -> pa.Schema:
         events = [(column.name, arrow_type(column)) for column in self._kept]
-        return pa.schema([(SEGMENT, pa.int64()), (NOTE, pa.string()), *events])
+        places = [(POSITION, pa.int64())] if self.positions else []
+        return pa.schema([(SEGMENT, pa.int64()), (NOTE, pa.string()), *events, *places])
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         gc.disable()  # rows are tuples without cycles, and looking for some costs as much as decoding
         notes, schema = Notes(), self._arrow
-        places = [place for place, c in enumerate(self.contract.columns) if c.name in self.columns]
+        kept = [place for place, c in enumerate(self.contract.columns) if c.name in self.columns]
         try:
             for piece in _by_partition(batches):
                 began = time.perf_counter()
-                segments, rows = self._counted(piece, notes)
+                segments, rows, places = self._counted(piece, notes)
                 columns = [
-                    pa.array([row[p] for row in rows], schema.field(n + 2).type) for n, p in enumerate(places)
+                    pa.array([row[p] for row in rows], schema.field(n + 2).type) for n, p in enumerate(kept)
                 ]
+                if self.positions:
+                    columns.append(pa.array(places, pa.int64()))
                 arrays = [pa.array(segments, pa.int64()), pa.nulls(len(rows), pa.string()), *columns]
                 notes.add(decode_seconds=time.perf_counter() - began)
                 yield pa.RecordBatch.from_arrays(arrays, schema=schema)
@@ -91,8 +98,10 @@ class DecodeStep:
             gc.enable()
         yield pa.RecordBatch.from_pylist([{NOTE: notes.text()}], schema)
 
-    def _counted(self, piece: pa.RecordBatch, notes: Notes) -> tuple[list[int], list[tuple[Value, ...]]]:
-        """Segments and values of the events that count."""
+    def _counted(
+        self, piece: pa.RecordBatch, notes: Notes
+    ) -> tuple[list[int], list[tuple[Value, ...]], list[int]]:
+        """Segments, values and positions of the events that count."""
         decode = self.contract.decoder().decode
         decoded = [decode(value) for value in piece.column("value").to_pylist()]
         partition = piece.column("partition")[0].as_py()
@@ -104,7 +113,9 @@ class DecodeStep:
         notes.add(
             records=len(decoded), refused=len(decoded) - len(valid), duplicates=len(copies), counted=len(kept)
         )
-        return [segments[place] for place in kept], [decoded[place].values for place in kept]
+        asked = kept if self.positions else []
+        positions = [(partition << OFFSET_BITS) + int(offsets[place]) for place in asked]
+        return [segments[place] for place in kept], [decoded[place].values for place in kept], positions
 
     def _copies(
         self,

@@ -1,4 +1,4 @@
-"""The steps of a micro-batch as one Spark job: decode, project, fold, shuffle by shard, write."""
+"""The steps of a micro-batch as one Spark job: decode, derive, project, fold, shuffle by shard, write."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from core.application import BoundSource
 from core.layout import Layout
 from speed_layer.clients import RedisAddress
 from speed_layer.decode_step import DecodeStep, Segments
+from speed_layer.deriving import MicroBatch, derive
 from speed_layer.faults import TaskFailed, of_text
 from speed_layer.fold_step import PARTIALS, FoldStep
 from speed_layer.notes import Notes
@@ -42,7 +43,7 @@ class Pipeline:
         fence = Fence(batch, self.token)
         decode = DecodeStep(
             self.bound.contract,
-            (*self.plan.columns,),
+            self._columns,
             segments,
             count_from,
             self.redis,
@@ -51,12 +52,13 @@ class Pipeline:
             fence,
             self.shards,
             self.window,
+            positions=bool(self.bound.declarations),
         )
         write = WriteStep(self.redis, self.layout, self.generation, fence, self.plan.views)
+        decoded = records.select("value", "partition", "offset").mapInArrow(decode, decode.schema)
+        derived = derive(decoded, self.bound.declarations, self._micro_batch(fence, segments, count_from))
         written = (
-            records.select("value", "partition", "offset")
-            .mapInArrow(decode, decode.schema)
-            .selectExpr(*self.plan.select())
+            derived.selectExpr(*self.plan.select())
             .mapInArrow(FoldStep(self.plan, self.shards), PARTIALS)
             .repartitionById(self.tasks, "shard")
             .mapInArrow(write, write.schema)
@@ -65,6 +67,25 @@ class Pipeline:
             return Notes.total(row.note for row in written.collect())
         except (PySparkException, Py4JJavaError) as error:
             raise of_text(str(error)) or TaskFailed(_first_line(error)) from error
+
+    @property
+    def _columns(self) -> tuple[str, ...]:
+        """What is read of an event; of one that others are derived from also its time."""
+        time = [self.bound.contract.event_time] if self.bound.declarations else []
+        return tuple(dict.fromkeys([*self.plan.columns, *time]))
+
+    def _micro_batch(self, fence: Fence, segments: Segments, count_from: int) -> MicroBatch:
+        return MicroBatch(
+            self.bound.contract,
+            self.redis,
+            self.layout,
+            self.generation,
+            fence,
+            self.shards,
+            self.tasks,
+            segments,
+            count_from,
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -5,15 +5,16 @@ both layers; the folds over its columns are in Python, where a small micro-batch
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from core.declarations import Declaration
 from core.measures import Measure
 from core.views import CompiledView
 
-__all__ = ["NOTE", "SEGMENT", "Plan", "ViewPlan"]
+__all__ = ["NOTE", "POSITION", "SEGMENT", "Plan", "ViewPlan"]
 
-SEGMENT, NOTE = "_segment", "_note"
+SEGMENT, NOTE, POSITION = "_segment", "_note", "_position"
 _COLUMN = re.compile(r"`([^`]+)`")
 
 
@@ -32,17 +33,21 @@ class ViewPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """`projection` maps columns to SQL over event columns; `columns` are the event columns that it reads."""
+    """`projection` maps columns to SQL over event columns; `columns` are the contract's columns that it, or
+    what derives the others, reads."""
 
     views: tuple[ViewPlan, ...]
     projection: Mapping[str, str]
     columns: tuple[str, ...]
 
     @classmethod
-    def of(cls, views: Mapping[str, CompiledView]) -> "Plan":
+    def of(cls, views: Mapping[str, CompiledView], declarations: Sequence[Declaration] = ()) -> "Plan":
+        """For views over a contract's columns and those that bound declarations derive."""
         found = _Projection()
         plans = tuple(_view(view, found) for view in views.values())
-        columns = sorted({name for sql in found.columns for name in _COLUMN.findall(sql)})
+        derived = {name for declared in declarations for name in declared.columns}
+        used = {name for sql in found.columns for name in _COLUMN.findall(sql)} - derived
+        columns = sorted(used.union(*(declared.reads for declared in declarations)))
         return cls(plans, {name: sql for sql, name in found.columns.items()}, tuple(columns))
 
     def select(self) -> list[str]:

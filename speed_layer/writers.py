@@ -169,7 +169,7 @@ class Writers:
     def _batches(self, generation: Generation, progress: Progress) -> MicroBatches:
         pipeline = Pipeline(
             self.bound,
-            Plan.of(self.bound.views),
+            Plan.of(self.bound.views, self.bound.declarations),
             self.redis,
             self.state.layout,
             generation.id,

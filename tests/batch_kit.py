@@ -82,9 +82,7 @@ class Bench:
         """The same data under other definitions, another contract or other settings."""
         bound, contract = self.bound, contract or self.bound.contract
         named = {view.name: view for view in views} or dict(bound.definitions)
-        types = {column.name: column.type for column in contract.columns}
-        compiled = {name: view.compile(types) for name, view in named.items()}
-        changed = replace(bound, contract=contract, definitions=named, views=compiled)
+        changed = BoundSource.of(bound.source, contract, named)
         copied = self.run.settings.model_copy(update=settings)
         return Bench(replace(self.run, bound=changed, settings=copied))
 

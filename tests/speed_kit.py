@@ -201,9 +201,7 @@ def open_world(
     """A world with a topic of two partitions and four shards."""
     source = Source(topic(partitions=2), contract="visits")
     contract = Contract.load(CONTRACT)
-    types = {column.name: column.type for column in contract.columns}
-    views = {view.name: view for view in _views(source)}
-    bound = BoundSource(source, contract, views, {n: v.compile(types) for n, v in views.items()})
+    bound = BoundSource.of(source, contract, {view.name: view for view in _views(source)})
     small = settings.model_copy(update={"shards": 4, "cut_interval": 3600.0, "trigger_interval": 0.05})
     with KafkaProducer(**kafka_options(settings), acks="all") as producer:
         yield World(spark, small, redis, bound, producer, {0: [], 1: []})

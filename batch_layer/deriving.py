@@ -1,0 +1,49 @@
+"""Columns that a source declares, derived from all of history: what the batch layer makes of them.
+
+`_STEPS` says for each class of declaration how. What the speed layer makes of the same, in the segments that
+a publish takes over from it, is in `speed_rules.py`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame
+
+from core.contracts import Contract
+from core.cuts import Cut
+from core.declarations import Declaration, step_of
+from core.errors import NotExact
+
+__all__ = ["History", "check_additive", "derive"]
+
+
+@dataclass(frozen=True)
+class History:
+    """What a step may ask beside the events; `cuts` are those up to the boundary."""
+
+    contract: Contract
+    cuts: Sequence[Cut]
+
+
+# events that count, each id once: `POSITION` and the contract's columns, and what was derived before
+Step = Callable[[DataFrame, Any, History], DataFrame]
+_STEPS: Mapping[type[Declaration], Step] = {}
+
+
+def derive(events: DataFrame, declarations: Sequence[Declaration], history: History) -> DataFrame:
+    """All events below a boundary with their derived columns, in the order of the declarations."""
+    for declared in declarations:
+        events = step_of("batch layer", _STEPS, declared)(events, declared, history)
+    return events
+
+
+def check_additive(declarations: Sequence[Declaration]) -> None:
+    """Raise NotExact where new events cannot be derived without those before, or change them."""
+    for declared in declarations:
+        if not declared.additive:
+            raise NotExact(
+                "adding to a version",
+                f"{declared!r} derives columns from all of an event's history",
+                "recompute all",
+            )
