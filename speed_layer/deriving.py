@@ -14,8 +14,10 @@ from pyspark.sql import DataFrame
 from core.contracts import Contract
 from core.declarations import Declaration, step_of
 from core.layout import Layout
+from core.lookups import Lookup
 from speed_layer.clients import RedisAddress
 from speed_layer.decode_step import Segments
+from speed_layer.looking_up import look_up
 from speed_layer.scripts import Fence
 
 __all__ = ["MicroBatch", "derive"]
@@ -39,7 +41,7 @@ class MicroBatch:
 # decoded events: `SEGMENT`, `NOTE`, `POSITION`, those of the contract's columns that are read, and what was
 # derived before
 Step = Callable[[DataFrame, Any, MicroBatch], DataFrame]
-_STEPS: Mapping[type[Declaration], Step] = {}
+_STEPS: Mapping[type[Declaration], Step] = {Lookup: lambda events, lookup, _: look_up(events, lookup)}
 
 
 def derive(events: DataFrame, declarations: Sequence[Declaration], batch: MicroBatch) -> DataFrame:

@@ -1,10 +1,29 @@
-"""Flights from New York in 2013: announced, then flown or cancelled; and the views of them."""
+"""Flights from New York in 2013: announced, then flown or cancelled; the weather then; and the views of both.
 
-from core import Count, Max, Mean, Quantiles, Source, Sum, Top, Uniques, View
+The weather is a file that `make setup APPLICATION=flights` fetches.
+"""
 
-FLIGHTS = Source("flights.departures", contract="flights")
+from conf.settings import get_settings
+from core import Count, Lookup, Max, Mean, Min, Quantiles, Source, Sum, Top, Uniques, View
+
+WEATHER = Lookup(
+    get_settings().cache_dir / "tables" / "nyc_weather_2013.csv",
+    key={
+        "origin": "origin",
+        "time_hour": "concat(substring(cast(event_time as string), 1, 10), 'T', "
+        "substring(cast(event_time as string), 12, 2), ':00:00Z')",
+    },
+    gives={"temp": "decimal(5,2)", "wind_speed": "double", "precip": "decimal(4,2)", "visib": "decimal(4,2)"},
+    null="NA",
+    sha256="5d1ea2548a3941eac0b4a9ca70805daa9fa49bbb711a0c7557b2bba0bd7c3f64",
+)
+FLIGHTS = Source("flights.departures", contract="flights", declares=[WEATHER])
 
 FLOWN = "kind = 'flown'"
+SKY = (
+    "case when visib is null then 'not measured' when visib < 1 then 'no sight' "
+    "when precip > 0 then 'wet' else 'dry' end"
+)
 LATE = "if(dep_delay >= 15, 1, 0)"  # how the airlines' regulator counts
 DELAYS = {
     "flights": Count(),
@@ -29,8 +48,23 @@ VIEWS = [
         FLIGHTS,
         key=("origin",),
         where=FLOWN,
+        measures=DELAYS
+        | {
+            "temperature": Mean("temp"),
+            "rain": Max("precip"),
+            "wind": Max("wind_speed"),
+            "sight": Min("visib"),
+        },
+        description="How late flights left an airport, by the hour when they were due, and the weather then.",
+    ),
+    View(
+        "delays_by_weather",
+        FLIGHTS,
+        key={"origin": "origin", "sky": SKY},
+        where=FLOWN,
+        bucket="1 day",
         measures=DELAYS,
-        description="How late flights left an airport, by the hour in which they were due.",
+        description="How late flights left an airport when one saw nothing, when it was wet, and when not.",
     ),
     View(
         "delays_by_hour_of_day",
