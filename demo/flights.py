@@ -44,6 +44,9 @@ ASKED = [
     ask("delays_by_weather", {"origin": "LGA", "sky": "dry"}),
     ask("delays_by_weather", {"origin": "EWR", "sky": "not measured"}),
     ask("delays_by_hour_of_day", {"origin": "EWR", "local_hour": 18}),
+    ask("cancellations", {"carrier": "US"}, STORM, CALM),
+    ask("cancellations", {"carrier": "MQ"}),
+    ask("cancellations_by_weather", {"origin": "LGA", "sky": "no sight"}),
     ask("aircraft", {"tail_number": "N328AA"}),
     ask("aircraft", {"tail_number": None}),
     ask("aircraft", {"tail_number": "N00000"}),
@@ -111,6 +114,10 @@ def _late(event: Event) -> int:
     return int((event.get("dep_delay") or 0) >= 15)
 
 
+def _cancelled(event: Event) -> int:
+    return int(event["kind"] == "cancelled")
+
+
 def _is_flown(event: Event) -> bool:
     return bool(event["kind"] == "flown")
 
@@ -129,6 +136,9 @@ TRUTH: Mapping[str, Callable[[Answer], Any]] = {
     "rain": _extreme(max, "precip"),
     "wind": _extreme(max, "wind_speed"),
     "sight": _extreme(min, "visib"),
+    "told": len,
+    "cancelled": _total(_cancelled),
+    "cancelled_share": _mean(_cancelled),
     "miles": _total(lambda event: event["distance"] if _is_flown(event) else 0),
     "minutes": _total("air_time"),
     "destinations": lambda facts: facts.distinct("dest"),
@@ -146,7 +156,9 @@ WHERE: Mapping[str, Callable[[Event], bool]] = {
         ),
         _is_flown,
     ),
-    "aircraft": lambda event: bool(event["kind"] != "scheduled"),
+    **dict.fromkeys(
+        ("aircraft", "cancellations", "cancellations_by_weather"), lambda event: event["kind"] != "scheduled"
+    ),
 }
 
 

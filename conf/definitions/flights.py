@@ -19,7 +19,7 @@ WEATHER = Lookup(
 )
 FLIGHTS = Source("flights.departures", contract="flights", declares=[WEATHER])
 
-FLOWN = "kind = 'flown'"
+FLOWN, TOLD = "kind = 'flown'", "kind <> 'scheduled'"
 SKY = (
     "case when visib is null then 'not measured' when visib < 1 then 'no sight' "
     "when precip > 0 then 'wet' else 'dry' end"
@@ -33,7 +33,10 @@ DELAYS = {
     "mean_arr_delay": Mean("arr_delay"),
     "dep_delays": Quantiles("dep_delay"),
 }
+CANCELLED = "if(kind = 'cancelled', 1, 0)"
+CANCELLATIONS = {"told": Count(), "cancelled": Sum(CANCELLED), "cancelled_share": Mean(CANCELLED)}
 
+# by the hour, as every view is: a day of New York does not begin when one of UTC does
 VIEWS = [
     View(
         "delays_by_carrier",
@@ -62,7 +65,6 @@ VIEWS = [
         FLIGHTS,
         key={"origin": "origin", "sky": SKY},
         where=FLOWN,
-        bucket="1 day",
         measures=DELAYS,
         description="How late flights left an airport when one saw nothing, when it was wet, and when not.",
     ),
@@ -71,16 +73,30 @@ VIEWS = [
         FLIGHTS,
         key=("origin", "local_hour"),
         where=FLOWN,
-        bucket="1 day",
         measures=DELAYS,
         description="How delays grow over a day on the clocks of New York.",
+    ),
+    View(
+        "cancellations",
+        FLIGHTS,
+        key=("carrier",),
+        where=TOLD,
+        measures=CANCELLATIONS,
+        description="Which share of an airline's flights was cancelled, of those of which it is known.",
+    ),
+    View(
+        "cancellations_by_weather",
+        FLIGHTS,
+        key={"origin": "origin", "sky": SKY},
+        where=TOLD,
+        measures=CANCELLATIONS,
+        description="Which share of an airport's flights was cancelled, by the weather when they were due.",
     ),
     View(
         "aircraft",
         FLIGHTS,
         key=("tail_number",),
-        where="kind <> 'scheduled'",
-        bucket="1 day",
+        where=TOLD,
         measures={
             "flights": Count("dep_delay"),
             "miles": Sum("if(kind = 'flown', distance, 0)"),
@@ -96,7 +112,6 @@ VIEWS = [
         FLIGHTS,
         key=("origin", "dest"),
         where=FLOWN,
-        bucket="1 day",
         measures={
             "flights": Count(),
             "carriers": Uniques("carrier"),
