@@ -38,6 +38,7 @@ def test_every_answer_about_flights_is_right(play: Play, tmp_path: Path) -> None
         kafka_controller_port=controller,
         redis_port=redis,
         api_port=api,
+        batch_nice=0,  # nobody else asks: a busy machine would let the publish starve
     )
     with played(demo_settings(given, play), play) as right:
         assert right
