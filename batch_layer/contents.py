@@ -24,7 +24,7 @@ class Content:
     """`rows` gives the whole table of a view, of those in `written`; others come from `base` as they are.
 
     `tasks` is into how many tasks Spark's shuffles are divided. `events` are there where all
-    rows are made of them alone.
+    rows are made of them alone; `history` are all events below the boundary, where they were read.
     """
 
     mode: Mode
@@ -35,6 +35,7 @@ class Content:
     tasks: int
     base: Base | None = None
     events: DataFrame | None = None
+    history: DataFrame | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
     vouched: tuple[Any, ...] = ()
 
@@ -45,7 +46,7 @@ def full(archived: Archived, views: Sequence[CompiledView], boundary: Cut, parti
     return Content(
         Mode.FULL, boundary, events.counts.entry(), views,
         lambda view: tiles(events.frame, view, partitions), _tasks_for(events.counts.valid),
-        events=events.frame,
+        events=events.frame, history=events.frame,
     )  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def backfill(
     return Content(
         Mode.BACKFILL, boundary, events.counts.entry(), views,
         lambda view: replaced(*rows[view.name], span, tasks), tasks, base,
-        origin=origin, vouched=statements,
+        origin=origin, vouched=statements, history=events.frame,
     )  # fmt: skip
 
 

@@ -11,11 +11,14 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from batch_layer.looking_up import look_up
+from batch_layer.positions import POSITION
+from batch_layer.visits import roles
 from core.contracts import Contract
 from core.cuts import Cut
 from core.declarations import Declaration, step_of
 from core.errors import NotExact
 from core.lookups import Lookup
+from core.visits import Visits
 
 __all__ = ["History", "check_additive", "derive"]
 
@@ -30,7 +33,10 @@ class History:
 
 # events that count, each id once: `POSITION` and the contract's columns, and what was derived before
 Step = Callable[[DataFrame, Any, History], DataFrame]
-_STEPS: Mapping[type[Declaration], Step] = {Lookup: lambda events, lookup, _: look_up(events, lookup)}
+_STEPS: Mapping[type[Declaration], Step] = {
+    Lookup: lambda events, lookup, _: look_up(events, lookup),
+    Visits: lambda events, visits, history: roles(events, visits, history.contract.event_time, POSITION),
+}
 
 
 def derive(events: DataFrame, declarations: Sequence[Declaration], history: History) -> DataFrame:

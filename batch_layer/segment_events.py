@@ -12,8 +12,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 
-from batch_layer.events import POSITION, _search, _valid
+from batch_layer.events import _search, _valid
 from batch_layer.fresh import _between
+from batch_layer.positions import POSITION
 from core.contracts import Contract
 from core.copies import Copy, judge
 from core.cuts import Cut, Offsets
@@ -50,12 +51,14 @@ class SegmentEvents:
     """Valid events of some segments: the contract's columns, their segment, and a verdict on every copy.
 
     `frame` is made of persisted ones, which whoever made this session's cache clears. `doubts` are about
-    columns that were derived.
+    columns that were derived; where there are some, `restated` has the events as batch derives them, and
+    those in doubt.
     """
 
     frame: DataFrame
     copies: bool
     doubts: tuple[Contested, ...] = ()
+    restated: tuple[DataFrame, DataFrame] | None = None
 
     @property
     def counted(self) -> DataFrame:

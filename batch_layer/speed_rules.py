@@ -5,42 +5,27 @@ with the cause that a difference there has.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from pyspark.sql import DataFrame
-
+from batch_layer.compared import Compared
 from batch_layer.looking_up import look_up
 from batch_layer.segment_events import SegmentEvents
-from conf.settings import Settings
-from core.contracts import Contract
-from core.cuts import Cut
+from batch_layer.visit_rules import as_counted
 from core.declarations import Declaration, step_of
-from core.handoff import Generation
 from core.lookups import Lookup
+from core.visits import Visits
 
-__all__ = ["Compared", "derive_as_speed"]
+__all__ = ["derive_as_speed"]
 
 
-@dataclass(frozen=True)
-class Compared:
-    """What is compared: segments from cut `start` to before the last of `cuts`, as `generation` has them.
-
-    `master` is the master dataset that covers them, and all before.
-    """
-
-    contract: Contract
-    master: DataFrame
-    cuts: Sequence[Cut]
-    start: Cut
-    generation: Generation
-    settings: Settings
+def looked_up(events: SegmentEvents, declared: Lookup, _: Compared) -> SegmentEvents:
+    doubts = [replace(doubt, events=look_up(doubt.events, declared)) for doubt in events.doubts]
+    return replace(events, frame=look_up(events.frame, declared), doubts=tuple(doubts))
 
 
 Step = Callable[[SegmentEvents, Any, Compared], SegmentEvents]
-_STEPS: Mapping[type[Declaration], Step] = {
-    Lookup: lambda events, lookup, _: replace(events, frame=look_up(events.frame, lookup)),
-}
+_STEPS: Mapping[type[Declaration], Step] = {Lookup: looked_up, Visits: as_counted}
 
 
 def derive_as_speed(

@@ -18,9 +18,11 @@ from batch_layer.folds import foldable
 from batch_layer.ledger import Ledger
 from batch_layer.recompute import commit_files, write_view
 from batch_layer.tile_files import TileFile
+from batch_layer.visits import declared_visits, index_visits
 from conf.settings import Settings
 from core.application import BoundSource
 from core.folders import Folders
+from core.layout import VISITS
 from core.logs import Logger
 from core.manifest import Manifest
 from core.semantics import Meaning
@@ -83,7 +85,7 @@ class Workshop:
             semantics=meaning.semantics,
             created_at=self.now().isoformat(),
             mode=content.mode,
-            views={view.view: view.entry for view in made},
+            views={view.view: view.entry for view in made if view.view != VISITS},
             index={name: sha for view in made for name, sha in view.files.items()},
             counts=content.counts,
             losses=losses,
@@ -93,7 +95,7 @@ class Workshop:
             superseded=superseded,
         )
 
-    def _all(self, content: Content, version: int) -> Sequence[_Made]:
+    def _all(self, content: Content, version: int) -> list[_Made]:
         """All views, some at once, so that no core waits while one of them plans or commits."""
         self.spark.conf.set("spark.sql.shuffle.partitions", str(content.tasks))
         staged = index.staging(self.folders, version)
@@ -106,6 +108,7 @@ class Workshop:
 
         with ThreadPoolExecutor(_VIEWS_AT_ONCE) as pool:
             made = list(pool.map(make, self.bound.views.values()))
+        made += self._visits(content, version, staged)
         index.install(staged, self.folders.index(version))
         return made
 
@@ -123,6 +126,20 @@ class Workshop:
             shutil.rmtree(scratch)
         self.log.info("views_folded", views=len(views), seconds=round(self.clock() - began, 1))
         return files
+
+    def _visits(self, content: Content, version: int, staged: Path) -> list[_Made]:
+        """The index of users' newest visits, if the source declares visits."""
+        visits = declared_visits(self.bound.declarations)
+        if visits is None:
+            return []
+        if content.history is None:
+            assert content.base is not None
+            return [_Made(VISITS, {}, content.base.carry(VISITS, staged))]
+        scratch = index.staging(self.folders, version)
+        event_time, partitions = self.bound.contract.event_time, self.settings.index_partitions
+        files = index_visits(content.history, visits, event_time, partitions, staged, scratch)
+        self.log.info("visits_indexed", users=sum(file.rows for file in files))
+        return [_Made(VISITS, {}, {f"{VISITS}/{file.number}.mdb": file.sha256 for file in files})]
 
     def _written(
         self,

@@ -41,7 +41,11 @@ class BoundSource:
         """Name -> type of the derived columns."""
         return {name: kind for declared in self.declarations for name, kind in declared.columns.items()}
 
-    def derived_in(self, view: CompiledView) -> list[Declaration]:
+    def derived_in(self, view: CompiledView) -> list[str]:
+        """The derived columns that a view uses."""
+        return [name for name in self.derived if name in view.reads]
+
+    def deriving(self, view: CompiledView) -> list[Declaration]:
         """The declarations whose columns a view uses."""
         return [one for one in self.declarations if not view.reads.isdisjoint(one.columns)]
 

@@ -16,6 +16,7 @@
                                      hash: "{segment}:{bucket}" -> batch id (8 bytes) + packed partial
 {ns}:{gen.shard}:t:{segment}         set: the field hashes touched in a segment
 {ns}:{gen.shard}:m:{block}           hash: digest of event id -> position of the copy that counts
+{ns}:{gen.shard}:v                   hash: user -> the visit before and after the newest micro-batch with one
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from dataclasses import dataclass
 
 from core.buckets import DAY, HOUR, floor
 
+VISITS = "_visits"  # stands where a view's name does, which never begins like this
 _BATCH = struct.Struct("<q")
 
 
@@ -79,6 +81,9 @@ class Layout:
     def marks(self, generation: str, shard: int, block: int) -> str:
         """Marks of `dedupe_window` neighbouring segments: a look-up reads two, and one is dropped whole."""
         return f"{self.shard(generation, shard)}:m:{block}"
+
+    def visits(self, generation: str, shard: int) -> str:
+        return f"{self.shard(generation, shard)}:v"
 
     def _name(self, what: str) -> str:
         return f"{self.namespace}:{{{self.source}}}:{what}"

@@ -8,7 +8,8 @@ from typing import Any
 from core.buckets import floor
 from core.conversions import Run
 from core.evaluation import evaluator
-from core.measures import Partial
+from core.measures import Measure, Partial
+from core.ratios import DENOMINATOR, NUMERATOR, Ratio
 from core.views import CompiledView, View
 
 __all__ = ["PerEvent"]
@@ -36,12 +37,11 @@ class PerEvent:
         record does not hold. Raises `NotEvaluable`."""
         run = partial(_run, columns, derives)
         key = definition.key if isinstance(definition.key, Mapping) else {n: n for n in definition.key}
-        inputs = {name: measure.expression or "1" for name, measure in view.measures.items()}
         return cls(
             view, definition.source.event_time,
             {name: run(text) for name, text in key.items()},
             run(definition.where or "true"),
-            {name: run(text) for name, text in inputs.items()},
+            {name: _input(measure, run) for name, measure in view.measures.items()},
         )  # fmt: skip
 
     def key_text(self, values: Values) -> str:
@@ -86,3 +86,11 @@ def _with(values: Values, derives: Sequence[Derive]) -> Values:
     for derive in derives:
         found |= derive(values)
     return found
+
+
+def _input(measure: Measure, run: Callable[[str], Run]) -> Run:
+    """What one event gives to `lift`."""
+    runs = [run(text) for text in measure.expressions or ("1",)]
+    if isinstance(measure, Ratio):
+        return lambda values: {NUMERATOR: runs[0](values), DENOMINATOR: runs[1](values)}
+    return runs[0]

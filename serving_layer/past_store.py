@@ -119,7 +119,7 @@ def _within(span: Span, found: Sequence[Bucketed]) -> list[Bucketed]:
 def applied(bound: BoundSource, view: CompiledView) -> PerEvent:
     """The view for single events. Raises `Problem` for one that only Spark can compute, or that needs more
     of an event than the record of it."""
-    derived = [(one, one.of_event()) for one in bound.derived_in(view)]
+    derived = [(one, one.of_event()) for one in bound.deriving(view)]
     history = [
         name for one, derive in derived if derive is None for name in one.columns if name in view.reads
     ]

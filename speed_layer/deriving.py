@@ -13,19 +13,23 @@ from pyspark.sql import DataFrame
 
 from core.contracts import Contract
 from core.declarations import Declaration, step_of
+from core.folders import Folders
 from core.layout import Layout
 from core.lookups import Lookup
+from core.visits import Visits
 from speed_layer.clients import RedisAddress
-from speed_layer.decode_step import Segments
+from speed_layer.decode_step import SPARK, Segments
 from speed_layer.looking_up import look_up
 from speed_layer.scripts import Fence
+from speed_layer.visit_step import VisitStep, by_user, known, unknown_before
 
-__all__ = ["MicroBatch", "derive"]
+__all__ = ["MicroBatch", "derive", "unknown_at_start"]
 
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """What a step may ask beside the events. Segments below `count_from` are not counted here."""
+    """What a step may ask beside the events. Segments below `count_from` are not counted here; `whole` says
+    that the generation knew at its start all of what lies before."""
 
     contract: Contract
     redis: RedisAddress
@@ -36,12 +40,40 @@ class MicroBatch:
     tasks: int
     segments: Segments
     count_from: int
+    whole: bool
+    folders: Folders
+    semantics: str
 
 
 # decoded events: `SEGMENT`, `NOTE`, `POSITION`, those of the contract's columns that are read, and what was
 # derived before
 Step = Callable[[DataFrame, Any, MicroBatch], DataFrame]
-_STEPS: Mapping[type[Declaration], Step] = {Lookup: lambda events, lookup, _: look_up(events, lookup)}
+
+
+def _visits(events: DataFrame, visits: Visits, batch: MicroBatch) -> DataFrame:
+    consumed = max(batch.segments.base, batch.count_from)
+    index = known(batch.folders, batch.semantics, batch.count_from, consumed, batch.whole)
+    step = VisitStep(
+        visits, batch.contract.event_time, batch.redis, batch.layout, batch.generation, batch.fence,
+        batch.count_from, index,
+    )  # fmt: skip
+    types = {name: SPARK.get(kind, kind) for name, kind in visits.columns.items()}
+    return by_user(events, visits, step, batch.shards, batch.tasks, types)
+
+
+def unknown_at_start(
+    declarations: Sequence[Declaration], folders: Folders, semantics: str, start_cut: int
+) -> str | None:
+    """What a generation that starts at a cut does not know of what lies before; None if it knows all."""
+    if any(isinstance(declared, Visits) for declared in declarations):
+        return unknown_before(folders, semantics, start_cut)
+    return None
+
+
+_STEPS: Mapping[type[Declaration], Step] = {
+    Lookup: lambda events, lookup, _: look_up(events, lookup),
+    Visits: _visits,
+}
 
 
 def derive(events: DataFrame, declarations: Sequence[Declaration], batch: MicroBatch) -> DataFrame:

@@ -109,7 +109,7 @@ class MicroBatches:
         reach("speed.intent.after")
         segments = segments_of(cuts, self.progress.end, end)
         count_from = max(self.generation.start_cut, self.progress.floor)
-        notes = self.pipeline.run(frame, batch, segments, count_from)
+        notes = self.pipeline.run(frame, batch, segments, count_from, self.progress.lost is None)
         written = self.clock()
         reach("speed.stamps.before")
         self.state.stamp(self.generation, batch)

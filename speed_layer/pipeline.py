@@ -7,6 +7,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 from core.application import BoundSource
+from core.folders import Folders
 from core.layout import Layout
 from speed_layer.clients import RedisAddress
 from speed_layer.decode_step import DecodeStep, Segments
@@ -34,10 +35,15 @@ class Pipeline:
     shards: int
     window: int
     tasks: int
+    folders: Folders
+    semantics: str
 
-    def run(self, records: DataFrame, batch: int, segments: Segments, count_from: int) -> Notes:
+    def run(
+        self, records: DataFrame, batch: int, segments: Segments, count_from: int, whole: bool = True
+    ) -> Notes:
         """Write `records` (value, partition, offset) into Redis as micro-batch `batch`.
 
+        `whole` says that the generation knew at its start all of what lies before.
         Raises `RedisAway`, `RedisFull`, `StateLost` or `Superseded`; what was written may be written again.
         """
         fence = Fence(batch, self.token)
@@ -56,7 +62,9 @@ class Pipeline:
         )
         write = WriteStep(self.redis, self.layout, self.generation, fence, self.plan.views)
         decoded = records.select("value", "partition", "offset").mapInArrow(decode, decode.schema)
-        derived = derive(decoded, self.bound.declarations, self._micro_batch(fence, segments, count_from))
+        derived = derive(
+            decoded, self.bound.declarations, self._micro_batch(fence, segments, count_from, whole)
+        )
         written = (
             derived.selectExpr(*self.plan.select())
             .mapInArrow(FoldStep(self.plan, self.shards), PARTIALS)
@@ -74,7 +82,7 @@ class Pipeline:
         time = [self.bound.contract.event_time] if self.bound.declarations else []
         return tuple(dict.fromkeys([*self.plan.columns, *time]))
 
-    def _micro_batch(self, fence: Fence, segments: Segments, count_from: int) -> MicroBatch:
+    def _micro_batch(self, fence: Fence, segments: Segments, count_from: int, whole: bool) -> MicroBatch:
         return MicroBatch(
             self.bound.contract,
             self.redis,
@@ -85,6 +93,9 @@ class Pipeline:
             self.tasks,
             segments,
             count_from,
+            whole,
+            self.folders,
+            self.semantics,
         )
 
 

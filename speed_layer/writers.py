@@ -177,6 +177,8 @@ class Writers:
             generation.shards,
             self.settings.dedupe_window,
             self.spark.sparkContext.defaultParallelism,
+            self.folders,
+            generation.semantics,
         )
         return MicroBatches(
             generation,
