@@ -20,8 +20,12 @@ __all__ = ["derive_as_speed"]
 
 
 def looked_up(events: SegmentEvents, declared: Lookup, _: Compared) -> SegmentEvents:
-    doubts = [replace(doubt, events=look_up(doubt.events, declared)) for doubt in events.doubts]
-    return replace(events, frame=look_up(events.frame, declared), doubts=tuple(doubts))
+    """Into whatever frame an event came, its row of the table is the same."""
+    doubts = tuple(replace(doubt, events=look_up(doubt.events, declared)) for doubt in events.doubts)
+    restated = events.restated
+    if restated is not None:
+        restated = look_up(restated[0], declared), look_up(restated[1], declared)
+    return replace(events, frame=look_up(events.frame, declared), doubts=doubts, restated=restated)
 
 
 Step = Callable[[SegmentEvents, Any, Compared], SegmentEvents]

@@ -68,13 +68,14 @@ def check_once(where: str, declares: Iterable[Declaration]) -> None:
 def bind_all(
     where: str, declares: Iterable[Declaration], columns: Mapping[str, str]
 ) -> tuple[tuple[Declaration, ...], dict[str, str]]:
-    """Declarations bound to a contract's columns, and all columns that views may use.
+    """Declarations bound to a contract's columns, and all columns that views may use. Those that are additive
+    come last: what others make of events then goes through them like any event.
 
     Raises `DefinitionError`; a derived column that is named like another one is refused, whatever its case.
     """
     bound, known = list[Declaration](), dict(columns)
     try:
-        for declared in declares:
+        for declared in sorted(declares, key=lambda one: one.additive):
             bound.append(declared.bind(columns))
             for name, kind in bound[-1].columns.items():
                 _check_free(declared, name, known)

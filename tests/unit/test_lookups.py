@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import Count, Lookup, Source, View
+from core import Count, Lookup, Source, View, Visits
 from core.application import BoundSource
 from core.contracts import Contract
 from core.errors import DefinitionError, UnknownName
@@ -99,6 +99,12 @@ def test_a_source_may_look_up_in_several_tables_and_twice_in_one(lookup: Lookup)
     assert applied(made, made.views["n"]).key_text(event()) == "4:Rome4:Bari"
     with pytest.raises(DefinitionError, match="derives a column 'city', and there is 'city' already"):
         bound(lookup, replace(lookup, gives={"city": "string"}))
+
+
+def test_what_a_table_gives_is_derived_behind_all_that_takes_several_events(lookup: Lookup) -> None:
+    source = Source("shop.orders", "orders", declares=[lookup, Visits("buyer")])
+    contract = Contract.load(CONTRACT, source.event_id, source.event_time)
+    assert [type(one) for one in BoundSource.of(source, contract, {}).declarations] == [Visits, Lookup]
 
 
 def test_its_content_is_part_of_the_meaning_and_its_place_is_not(lookup: Lookup, tmp_path: Path) -> None:
