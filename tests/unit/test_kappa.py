@@ -126,7 +126,7 @@ def test_questions_are_the_same_each_time_and_ask_for_every_view() -> None:
 
 def test_a_measure_that_is_wrong_is_named() -> None:
     compared, truth = Comparison(), Truth([edit(1), edit(2, "13:10:00.000")])
-    question = Question("wiki", {}, "2015-09-12T12:00:00Z", "2015-09-12T14:00:00Z", "hour")
+    question = Question("wiki", {}, "2015-09-12T12:00:00Z", "2015-09-12T14:00:00Z", every="hour")
     expected = question.expected(truth)
     compared.against_truth("Kappa", question.title, answer({"edits": 1}, {"edits": 1}), expected)
     assert (compared.exact, compared.wrong) == (2, [])
