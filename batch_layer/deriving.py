@@ -10,12 +10,14 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
+from batch_layer.looking_up import look_up
 from batch_layer.positions import POSITION
 from batch_layer.visits import roles
 from core.contracts import Contract
 from core.cuts import Cut
 from core.declarations import Declaration, step_of
 from core.errors import NotExact
+from core.lookups import Lookup
 from core.visits import Visits
 
 __all__ = ["History", "check_additive", "derive"]
@@ -32,7 +34,8 @@ class History:
 # events that count, each id once: `POSITION` and the contract's columns, and what was derived before
 Step = Callable[[DataFrame, Any, History], DataFrame]
 _STEPS: Mapping[type[Declaration], Step] = {
-    Visits: lambda events, visits, history: roles(events, visits, history.contract.event_time, POSITION)
+    Lookup: lambda events, lookup, _: look_up(events, lookup),
+    Visits: lambda events, visits, history: roles(events, visits, history.contract.event_time, POSITION),
 }
 
 

@@ -4,6 +4,7 @@ An application's definitions need no more than what is listed here.
 """
 
 from core.exact import Count, Max, Mean, Min, Sum
+from core.lookups import Lookup
 from core.ratios import Ratio
 from core.sketches import Quantiles, Top, Uniques
 from core.sources import Source
@@ -11,5 +12,6 @@ from core.views import View
 from core.visits import Visits
 
 __all__ = [
-    "Count", "Max", "Mean", "Min", "Quantiles", "Ratio", "Source", "Sum", "Top", "Uniques", "View", "Visits",
+    "Count", "Lookup", "Max", "Mean", "Min", "Quantiles", "Ratio", "Source", "Sum", "Top", "Uniques", "View",
+    "Visits",
 ]  # fmt: skip

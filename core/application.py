@@ -2,7 +2,7 @@
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +44,16 @@ class BoundSource:
     def derived_in(self, view: CompiledView) -> list[str]:
         """The derived columns that a view uses."""
         return [name for name in self.derived if name in view.reads]
+
+    def deriving(self, view: CompiledView) -> list[Declaration]:
+        """The declarations whose columns a view uses."""
+        return [one for one in self.declarations if not view.reads.isdisjoint(one.columns)]
+
+    def needed_for(self, names: Iterable[str]) -> set[str]:
+        """The contract's columns among these, and those that the derived ones among them are derived from."""
+        wanted = set(names)
+        derived = (one.reads for one in self.declarations if not wanted.isdisjoint(one.columns))
+        return wanted.union(*derived) & self.contract.types.keys()
 
     def semantics(self, dedupe_window: int) -> str:
         return self.meaning(dedupe_window).semantics

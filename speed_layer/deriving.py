@@ -15,9 +15,11 @@ from core.contracts import Contract
 from core.declarations import Declaration, step_of
 from core.folders import Folders
 from core.layout import Layout
+from core.lookups import Lookup
 from core.visits import Visits
 from speed_layer.clients import RedisAddress
 from speed_layer.decode_step import SPARK, Segments
+from speed_layer.looking_up import look_up
 from speed_layer.scripts import Fence
 from speed_layer.visit_step import VisitStep, by_user, known, unknown_before
 
@@ -68,7 +70,10 @@ def unknown_at_start(
     return None
 
 
-_STEPS: Mapping[type[Declaration], Step] = {Visits: _visits}
+_STEPS: Mapping[type[Declaration], Step] = {
+    Lookup: lambda events, lookup, _: look_up(events, lookup),
+    Visits: _visits,
+}
 
 
 def derive(events: DataFrame, declarations: Sequence[Declaration], batch: MicroBatch) -> DataFrame:
