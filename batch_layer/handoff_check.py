@@ -18,7 +18,7 @@ from batch_layer.speed_state import SpeedSilent, SpeedState
 from conf.settings import Settings, variable
 from core.application import BoundSource
 from core.cuts import Cut
-from core.equality import KEYS, Finding, Tally, findings, late_findings, merged
+from core.equality import KEYS, Finding, Tally, findings, late_findings, merged, restated_findings
 from core.errors import HandoffUnequal
 from core.folders import Folders
 from core.handoffs import Handoff
@@ -152,6 +152,8 @@ class HandoffCheck:
         """Rows of `FIELDS`, a shard after the other; each shard has a row, so that it is walked through."""
         marks = self.spark.createDataFrame([(shard, -1, "", 0, 0, None, None) for shard in shards], FIELDS)
         frames = [fold.folded(events.counted) for fold in folds]
+        if events.taken is not None:
+            frames += [fold.taken_back(events.taken) for fold in folds]
         for contested in (each for each in events.contested if not each.events.isEmpty()):
             touched = [fold for fold in folds if contested.touches(fold.view)]
             frames += [fold.contested(contested.events, contested.cause) for fold in touched]
@@ -173,11 +175,13 @@ def _impossible(made: Handoff, reason: str) -> Handoff:
 
 
 def _lines(fold: FieldFolds, tallies: Sequence[Tally], events: SegmentEvents, copies: int) -> list[Finding]:
-    """The findings of one view; where copies came late, also what they make of it."""
+    """The findings of one view, and what copies that came late and corrected events make of it."""
     tally = merged(fold.view, tallies)
     lines = findings(fold.view, tally)
     if copies:
         lines += _late(fold, fold.view, tally, events)
+    if events.taken is not None:
+        lines += _restated(fold, tally, events, events.taken)
     return lines
 
 
@@ -185,6 +189,15 @@ def _late(fold: FieldFolds, view: CompiledView, tally: Tally, events: SegmentEve
     count = fold.count(events.late)
     if not count:
         return []
-    return late_findings(
-        view, fold.total(events.by_batch), tally.expected, count, fold.first(events.late, KEYS)
+    batch = fold.total(events.by_batch)
+    if events.taken is not None:
+        batch = view.merge(batch, view.retracted(fold.total(events.taken), fold.count(events.taken)))
+    return late_findings(view, batch, tally.expected, count, fold.first(events.late, KEYS))
+
+
+def _restated(fold: FieldFolds, tally: Tally, events: SegmentEvents, taken: DataFrame) -> list[Finding]:
+    if not fold.view.uncorrected(tally.expected):
+        return []
+    return restated_findings(
+        fold.view, fold.total(events.remaining), tally.expected, fold.count(taken), fold.first(taken, KEYS)
     )

@@ -5,14 +5,18 @@ with the cause that a difference there has.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
-from batch_layer.segment_events import SegmentEvents
+from batch_layer.correcting import BY, correct
+from batch_layer.events import POSITION, read_counted
+from batch_layer.segment_events import SEGMENT, SegmentEvents, segments
 from conf.settings import Settings
 from core.contracts import Contract
+from core.corrections import Corrections
 from core.cuts import Cut
 from core.declarations import Declaration, step_of
 from core.handoff import Generation
@@ -35,8 +39,18 @@ class Compared:
     settings: Settings
 
 
+def corrected(events: SegmentEvents, declared: Corrections, compared: Compared) -> SegmentEvents:
+    """What corrections of these segments take back, from wherever it lies, as all of history says."""
+    counted = read_counted(compared.master, compared.contract, compared.cuts)
+    stopped = correct(counted, declared, compared.contract).stopped
+    since = stopped.where("NOT retracts").select(POSITION, segments(compared.cuts, BY).alias(SEGMENT))
+    taken = counted.join(since.where(F.col(SEGMENT) >= compared.start.number), POSITION).persist()
+    frame = events.frame.where(f"NOT {declared.retracting_sql}")
+    return replace(events, frame=frame, taken=taken, stopped=stopped.select(POSITION))
+
+
 Step = Callable[[SegmentEvents, Any, Compared], SegmentEvents]
-_STEPS: Mapping[type[Declaration], Step] = {}
+_STEPS: Mapping[type[Declaration], Step] = {Corrections: corrected}
 
 
 def derive_as_speed(

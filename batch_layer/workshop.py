@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from batch_layer import index
 from batch_layer.contents import Content
+from batch_layer.event_index import write_chains
 from batch_layer.folding import fold_views
 from batch_layer.folds import foldable
 from batch_layer.ledger import Ledger
@@ -20,6 +21,8 @@ from batch_layer.recompute import commit_files, write_view
 from batch_layer.tile_files import TileFile
 from conf.settings import Settings
 from core.application import BoundSource
+from core.chains import CHAINS_FOLDER
+from core.corrections import corrections_of
 from core.folders import Folders
 from core.logs import Logger
 from core.manifest import Manifest
@@ -71,7 +74,7 @@ class Workshop:
         losses: tuple[Any, ...] = (),
     ) -> Manifest:
         """A version whose tables and index are durable; nothing points at it yet."""
-        made, meaning = self._all(content, version), self.meaning
+        (made, chains), meaning = self._all(content, version), self.meaning
         return Manifest(
             version=version,
             source=self.bound.source.name,
@@ -84,7 +87,7 @@ class Workshop:
             created_at=self.now().isoformat(),
             mode=content.mode,
             views={view.view: view.entry for view in made},
-            index={name: sha for view in made for name, sha in view.files.items()},
+            index={name: sha for view in made for name, sha in view.files.items()} | chains,
             counts=content.counts,
             losses=losses,
             contract=meaning.contract,
@@ -93,8 +96,9 @@ class Workshop:
             superseded=superseded,
         )
 
-    def _all(self, content: Content, version: int) -> Sequence[_Made]:
-        """All views, some at once, so that no core waits while one of them plans or commits."""
+    def _all(self, content: Content, version: int) -> tuple[Sequence[_Made], dict[str, str]]:
+        """All views, some at once, so that no core waits while one of them plans or commits; and files of the
+        chains of events."""
         self.spark.conf.set("spark.sql.shuffle.partitions", str(content.tasks))
         staged = index.staging(self.folders, version)
         written, folded = {view.name for view in content.written}, self._folded(content, version)
@@ -106,8 +110,19 @@ class Workshop:
 
         with ThreadPoolExecutor(_VIEWS_AT_ONCE) as pool:
             made = list(pool.map(make, self.bound.views.values()))
+        chains = self._chains(content, staged)
         index.install(staged, self.folders.index(version))
-        return made
+        return made, chains
+
+    def _chains(self, content: Content, staged: Path) -> dict[str, str]:
+        """What the speed layer asks about events below the boundary, where they may be corrected."""
+        if content.chains is None:
+            held = content.base is not None and corrections_of(self.bound.source) is not None
+            return content.base.carry(CHAINS_FOLDER, staged) if held and content.base else {}
+        began = self.clock()
+        files = write_chains(content.chains, staged / CHAINS_FOLDER, self.settings.index_partitions)
+        self.log.info("chains_built", files=len(files), seconds=round(self.clock() - began, 1))
+        return {f"{CHAINS_FOLDER}/{name}": sha for name, sha in files.items()}
 
     def _folded(self, content: Content, version: int) -> dict[str, list[TileFile]]:
         """The files of those views that need not be computed by Spark's SQL."""

@@ -15,7 +15,7 @@ from core.views import CompiledView
 
 __all__ = [
     "KEYS", "UNREADABLE", "Cause", "Difference", "Finding", "Place", "Tally", "compare", "findings",
-    "late_findings", "merged", "total",
+    "late_findings", "merged", "restated_findings", "total",
 ]  # fmt: skip
 
 Place = tuple[str, int, int]  # the key's text, segment, bucket
@@ -24,10 +24,11 @@ UNREADABLE = (struct.error, ValueError, IndexError, RuntimeError)  # what a dama
 
 
 class Cause(StrEnum):
-    """Why two sides differ, the gravest last: batch knows an earlier copy; the order in which events came to
-    the speed layer; nobody knows."""
+    """Why two sides differ, the gravest last: batch knows an earlier copy; batch leaves out what was
+    corrected; the order in which events came to the speed layer; nobody knows."""
 
     DUPLICATE = "duplicate"
+    RESTATEMENT = "restatement"
     OUT_OF_ORDER = "out-of-order"
     UNKNOWN = "unknown"
 
@@ -67,7 +68,8 @@ class Tally:
 class Finding:
     """A line of the record: a measure's totals, and how many places differ; `keys` are the first of them.
 
-    With cause `duplicate`, batch is `expected`, and `places` are the events that batch does not count.
+    With cause `duplicate` or `restatement`, batch is `expected`, and `places` are the events that batch does
+    not count.
     """
 
     view: str
@@ -195,6 +197,21 @@ def late_findings(
         )
         if _differ(measure, one, other)
     ]
+
+
+def restated_findings(
+    view: CompiledView, batch: Partial, speed: Partial, events: int, keys: Sequence[Place]
+) -> list[Finding]:
+    """What batch makes of `events` that were corrected, where the speed layer could not take them back."""
+    first = tuple(Difference(*place, None, None) for place in keys[:KEYS])
+    sides = zip(view.measures.items(), _apart(view, batch), _apart(view, speed), strict=True)
+    return [
+        Finding(
+            view.name, name, *_figures(measure, one, other), events, events, Cause.RESTATEMENT, first
+        )
+        for (name, measure), one, other in sides
+        if measure.uncorrected(other)
+    ]  # fmt: skip
 
 
 def _figures(measure: Measure, expected: Partial, found: Partial) -> tuple[Any, Any, Any]:

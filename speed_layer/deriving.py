@@ -12,10 +12,13 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from core.contracts import Contract
+from core.corrections import Corrections
 from core.declarations import Declaration, step_of
 from core.layout import Layout
 from speed_layer.clients import RedisAddress
+from speed_layer.correct_step import CorrectStep
 from speed_layer.decode_step import Segments
+from speed_layer.event_chains import History
 from speed_layer.scripts import Fence
 
 __all__ = ["MicroBatch", "derive"]
@@ -23,7 +26,11 @@ __all__ = ["MicroBatch", "derive"]
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """What a step may ask beside the events. Segments below `count_from` are not counted here."""
+    """What a step may ask beside the events. Segments below `count_from` are not counted here.
+
+    `used` are the columns of the contract that views read, with their types. `history` has the chains of
+    what lies below `count_from`, where events are corrected and a version has them.
+    """
 
     contract: Contract
     redis: RedisAddress
@@ -34,12 +41,23 @@ class MicroBatch:
     tasks: int
     segments: Segments
     count_from: int
+    window: int
+    used: Mapping[str, str]
+    history: History | None
+
+
+def corrected(events: DataFrame, declared: Corrections, batch: MicroBatch) -> DataFrame:
+    step = CorrectStep(
+        declared, batch.contract, batch.used, batch.redis, batch.layout, batch.generation, batch.fence,
+        batch.shards, batch.window, batch.count_from, batch.history,
+    )  # fmt: skip
+    return events.mapInArrow(step, step.schema)
 
 
 # decoded events: `SEGMENT`, `NOTE`, `POSITION`, those of the contract's columns that are read, and what was
 # derived before
 Step = Callable[[DataFrame, Any, MicroBatch], DataFrame]
-_STEPS: Mapping[type[Declaration], Step] = {}
+_STEPS: Mapping[type[Declaration], Step] = {Corrections: corrected}
 
 
 def derive(events: DataFrame, declarations: Sequence[Declaration], batch: MicroBatch) -> DataFrame:
