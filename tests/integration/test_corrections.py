@@ -107,7 +107,7 @@ def test_orders_drawn_at_random_through_publishes_replays_and_a_new_life(shop: S
             undo(shop)
             catch_up(shop)
             shop.compare()
-        if step in (1, 3, 5):
+        if step in (2, 3, 5):  # where a cut stands at the end, so that the state can be held against the log
             counts(shop, dict(shop.publish().counts))
             assert shop.check()["verdict"] in ("equal", "explained"), shop.check()
             shop.compare()
