@@ -10,14 +10,15 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3 python; do \
 PACKAGES := $(VENV)/.packages
 ARGS ?=
 
-.PHONY: help setup demo test test-unit test-integration test-e2e test-faults soak lint format bench query up down wipe clean distclean lock \
+.PHONY: help setup demo test test-unit test-integration test-e2e test-faults soak lint format bench kappa query up down wipe clean distclean lock \
 	versions rollback rollforward rebuild-speed recompute backfill candidate
 
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(PACKAGES) ## fetch Python packages and jars (only what is missing)
+setup: $(PACKAGES) ## fetch Python packages and jars, archive Spark's classes (only what is missing)
 	@$(PY) -m local.fetch
+	@$(PY) -m local.class_training
 
 $(PACKAGES): requirements-dev.lock
 	@command -v java >/dev/null || { echo "Java is missing: install a JDK or JRE 17 and put java on PATH"; exit 1; }
@@ -47,7 +48,7 @@ test-integration: setup ## tests with a real Spark session, Kafka and Redis, one
 test-e2e: setup ## the whole platform
 	@$(PY) -m pytest tests/e2e $(ARGS)
 
-test-faults: setup ## the fault suite: processes and servers die while an auditor asks, about forty minutes
+test-faults: setup ## the fault suite: processes and servers die while an auditor asks, under twenty minutes
 	@$(PY) -m pytest tests/e2e/test_faults.py -m 'faults and not soak' $(ARGS)
 
 SCHEDULES ?= 20000
@@ -66,6 +67,9 @@ format: $(PACKAGES) ## mend style and format
 
 bench: setup ## print the figures of the benchmark
 	@$(PY) -m bench $(ARGS)
+
+kappa: setup ## the platform with and without its batch layer on the same events: answers, cost, a changed definition
+	@$(PY) -m bench.kappa $(ARGS)
 
 query: $(PACKAGES) ## ask from the terminal: make query ARGS="edits_by_country countryIsoCode=IT every=hour"
 	@$(PY) -m client.query $(ARGS)

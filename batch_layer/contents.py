@@ -24,8 +24,8 @@ class Content:
     """`rows` gives the whole table of a view, of those in `written`; others come from `base` as they are.
 
     `tasks` is into how many tasks Spark's shuffles are divided. `events` are there where all
-    rows are made of them alone. `chains` are those of events that may be corrected; where
-    there are none, those of `base` are taken over.
+    rows are made of them alone; `history` are all events below the boundary, where they were read. `chains`
+    are those of events that may be corrected; where there are none, those of `base` are taken over.
     """
 
     mode: Mode
@@ -36,6 +36,7 @@ class Content:
     tasks: int
     base: Base | None = None
     events: DataFrame | None = None
+    history: DataFrame | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
     vouched: tuple[Any, ...] = ()
     chains: DataFrame | None = None
@@ -47,7 +48,7 @@ def full(archived: Archived, views: Sequence[CompiledView], boundary: Cut, parti
     return Content(
         Mode.FULL, boundary, events.counts.entry(), views,
         lambda view: tiles(events.frame, view, partitions), _tasks_for(events.counts.valid),
-        events=events.frame, chains=events.chains,
+        events=events.frame, history=events.frame, chains=events.chains,
     )  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def backfill(
     return Content(
         Mode.BACKFILL, boundary, events.counts.entry(), views,
         lambda view: replaced(*rows[view.name], span, tasks), tasks, base,
-        origin=origin, vouched=statements, chains=events.chains,
+        origin=origin, vouched=statements, history=events.frame, chains=events.chains,
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from batch_layer.positions import POSITION
 from core.chains import Link, Named, chain_digest
 from core.contracts import Contract
 from core.corrections import Corrections, EventCodec
@@ -21,7 +22,6 @@ CHAINS = "digest binary, names boolean, offset bigint, packed binary"
 _SCHEMA = pa.schema(
     [("digest", pa.binary()), ("names", pa.bool_()), ("offset", pa.int64()), ("packed", pa.binary())]
 )
-_POSITION = "__position"
 _OFFSET_BITS = 48
 _BROADCAST_ROWS = 2_000_000
 
@@ -43,7 +43,7 @@ def correct(events: DataFrame, corrections: Corrections, contract: Contract) -> 
     """Of valid events, each once, with their position: those that count once all of them are known."""
     named = events.where(F.col(f"`{corrections.target}`").isNotNull()).persist()
     chain = _chain(events, named, corrections, contract.event_id).persist()
-    ends = chain.groupBy(_POSITION).agg(F.min(BY).alias(BY), F.first("retracts").alias("retracts"))
+    ends = chain.groupBy(POSITION).agg(F.min(BY).alias(BY), F.first("retracts").alias("retracts"))
     stopped = ends.where(F.col(BY).isNotNull()).persist()
     found = stopped.agg(F.count_if(~F.col("retracts"))).collect()[0][0]
     alone = chain.where("names").agg(F.count_if(F.col("before") == 0)).collect()[0][0]
@@ -53,28 +53,28 @@ def correct(events: DataFrame, corrections: Corrections, contract: Contract) -> 
 
 
 def _counting(events: DataFrame, stopped: DataFrame, corrections: Corrections, found: int) -> DataFrame:
-    some = stopped.select(_POSITION)
+    some = stopped.select(POSITION)
     small = F.broadcast(some) if found <= _BROADCAST_ROWS else some
-    return events.where(f"NOT {corrections.retracting_sql}").join(small, _POSITION, "left_anti")
+    return events.where(f"NOT {corrections.retracting_sql}").join(small, POSITION, "left_anti")
 
 
 def _chain(events: DataFrame, named: DataFrame, corrections: Corrections, event_id: str) -> DataFrame:
     """A row for each event in each chain that it is in, with the first correction behind it in that chain."""
-    partition = F.shiftright(F.col(_POSITION), _OFFSET_BITS).alias("partition")
+    partition = F.shiftright(F.col(POSITION), _OFFSET_BITS).alias("partition")
     retracts = F.expr(corrections.retracting_sql).alias("retracts")
     own, target = F.col(f"`{event_id}`").alias("id"), F.col(f"`{corrections.target}`").alias("id")
     wanted = named.select(partition, target).distinct()
-    links = events.select(partition, own, _POSITION, retracts).join(wanted, ["partition", "id"], "left_semi")
-    names = named.select(partition, target, _POSITION, retracts)
+    links = events.select(partition, own, POSITION, retracts).join(wanted, ["partition", "id"], "left_semi")
+    names = named.select(partition, target, POSITION, retracts)
     both = links.withColumn("names", F.lit(False)).unionByName(names.withColumn("names", F.lit(True)))
     # backwards, for a frame that ends at the last row is worked out anew for each row
-    later = Window.partitionBy("partition", "id").orderBy(-F.col(_POSITION))
+    later = Window.partitionBy("partition", "id").orderBy(-F.col(POSITION))
     later = later.rangeBetween(Window.unboundedPreceding, -1)
-    earlier = Window.partitionBy("partition", "id").orderBy(_POSITION)
+    earlier = Window.partitionBy("partition", "id").orderBy(POSITION)
     earlier = earlier.rangeBetween(Window.unboundedPreceding, -1)
     return both.select(
         "*",
-        F.min(F.when(F.col("names"), F.col(_POSITION))).over(later).alias(BY),
+        F.min(F.when(F.col("names"), F.col(POSITION))).over(later).alias(BY),
         F.count("*").over(earlier).alias("before"),
     )
 
@@ -85,7 +85,7 @@ def chains_of(
     """`CHAINS` of valid events, each once, with their position; a link holds the values of `kept`."""
     columns = [_plain(name, kind) for name, kind in kept.items()]
     return events.select(
-        _POSITION,
+        POSITION,
         f"`{contract.event_id}`",
         f"`{corrections.target}`",
         F.expr(corrections.retracting_sql).alias("__retracts"),

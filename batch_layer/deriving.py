@@ -11,11 +11,14 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from batch_layer.correcting import chains_of, correct
+from batch_layer.positions import POSITION
+from batch_layer.visits import roles
 from core.contracts import Contract
 from core.corrections import Corrections
 from core.cuts import Cut
 from core.declarations import Declaration, step_of
 from core.errors import NotExact
+from core.visits import Visits
 
 __all__ = ["History", "Told", "check_additive", "derive"]
 
@@ -50,7 +53,10 @@ def corrected(events: DataFrame, declared: Corrections, history: History) -> Dat
 
 # events that count, each id once: `POSITION` and the contract's columns, and what was derived before
 Step = Callable[[DataFrame, Any, History], DataFrame]
-_STEPS: Mapping[type[Declaration], Step] = {Corrections: corrected}
+_STEPS: Mapping[type[Declaration], Step] = {
+    Corrections: corrected,
+    Visits: lambda events, visits, history: roles(events, visits, history.contract.event_time, POSITION),
+}
 
 
 def derive(events: DataFrame, declarations: Sequence[Declaration], history: History) -> DataFrame:

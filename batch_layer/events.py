@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from batch_layer.deriving import History, derive
 from batch_layer.ledger import Ledger
+from batch_layer.positions import POSITION
 from core.contracts import Contract
 from core.cuts import Cut, Offsets
 from core.declarations import Declaration
@@ -19,7 +20,6 @@ from core.errors import PositionError
 
 __all__ = ["Counts", "Events", "read_counted", "read_events"]
 
-POSITION = "__position"
 _OFFSET_BITS = 48
 _BROADCAST_ROWS = 2_000_000
 

@@ -1,14 +1,14 @@
 """Events folded by field of the speed state: what Redis should hold, by shard and name of the hash."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from batch_layer.packer import pack_columns
-from batch_layer.segment_events import SEGMENT
+from batch_layer.segment_events import SEGMENT, Contested
 from core.buckets import floor
 from core.equality import Cause
 from core.keys import shard_sql
@@ -48,10 +48,12 @@ class FieldFolds:
         rows = grouped.select("__shard", *_PLACE, *self._columns, _EVENTS)
         return rows.mapInArrow(_packing(self.view, self.number, None, taken=True), FIELDS)
 
-    def contested(self, events: DataFrame, cause: Cause) -> DataFrame:
+    def contested(self, doubt: Contested) -> DataFrame:
         """`FIELDS` without partials: the fields in which these events may count, and why they may differ."""
-        placed = self._placed(events).select("__shard", *_PLACE).distinct()
-        return self._named(placed.select("*", *self._nulls), cause)
+        # what is in doubt may decide the view's condition as well
+        view = self.view if doubt.columns is None else replace(self.view, where="true")
+        placed = replace(self, view=view)._placed(doubt.events).select("__shard", *_PLACE).distinct()
+        return self._named(placed.select("*", *self._nulls), doubt.cause)
 
     def total(self, events: DataFrame) -> Partial:
         """All events in one partial."""

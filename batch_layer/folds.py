@@ -19,6 +19,7 @@ from batch_layer.wide import total
 from core.exact import Count, Max, Mean, Min, Sum
 from core.measures import Measure
 from core.packing import family
+from core.ratios import Ratio
 from core.sketches import Quantiles, Top, Uniques
 from core.uncorrected import Uncorrected
 from core.views import CompiledView
@@ -66,6 +67,8 @@ def input_sql(measure: Measure) -> str | None:
         return (
             f"cast({measure.sql} as {measure.slots[0].kind if _family(measure) == 'decimal' else 'bigint'})"
         )
+    if isinstance(measure, Ratio):
+        return Ratio.pair(*(str(input_sql(part)) for part in measure.sums))
     if _family(measure) == "string":
         return measure.sql  # as keys have it, so that a column is read once
     return measure.row_sql(measure.sql)
@@ -110,6 +113,11 @@ def _sum(measure: Measure, inputs: pa.Array, groups: Groups) -> list[pa.Array]:
 
 def _mean(measure: Measure, inputs: pa.Array, groups: Groups) -> list[pa.Array]:
     return [*_sum(measure, inputs, groups), pa.array(_counts(inputs, groups))]
+
+
+def _ratio(measure: Measure, inputs: pa.StructArray, groups: Groups) -> list[pa.Array]:
+    parts = zip(cast(Ratio, measure).sums, inputs.flatten(), strict=True)
+    return [column for part, values in parts for column in _sum(part, values, groups)]
 
 
 def _extreme(reduce: Any, least: int, infinity: float) -> "_Fold":
@@ -203,6 +211,7 @@ _FOLDS: Mapping[type[Measure], _Fold] = {
     Count: _count,
     Sum: _sum,
     Mean: _mean,
+    Ratio: _ratio,
     Min: _extreme(np.minimum.reduceat, _LAST, np.inf),
     Max: _extreme(np.maximum.reduceat, _FIRST, -np.inf),
     Uniques: _uniques,

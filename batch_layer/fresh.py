@@ -12,8 +12,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.deriving import History, check_additive, derive
-from batch_layer.events import POSITION, Counts, Events, _below, _count, _losers, _valid, read_events
+from batch_layer.events import Counts, Events, _below, _count, _losers, _valid, read_events
 from batch_layer.ledger import Ledger
+from batch_layer.positions import POSITION
 from core.contracts import Contract
 from core.cuts import Cut, Offsets
 from core.declarations import Declaration

@@ -10,15 +10,16 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from batch_layer.compare_step import CompareStep, outcome
+from batch_layer.compared import Compared
 from batch_layer.field_folds import FIELDS, FieldFolds
 from batch_layer.handoff_table import HandoffTable
 from batch_layer.segment_events import SegmentEvents, read_segments
-from batch_layer.speed_rules import Compared, derive_as_speed
+from batch_layer.speed_rules import derive_as_speed
 from batch_layer.speed_state import SpeedSilent, SpeedState
 from conf.settings import Settings, variable
 from core.application import BoundSource
 from core.cuts import Cut
-from core.equality import KEYS, Finding, Tally, findings, late_findings, merged, restated_findings
+from core.equality import KEYS, Cause, Finding, Tally, attributed, findings, merged
 from core.errors import HandoffUnequal
 from core.folders import Folders
 from core.handoffs import Handoff
@@ -156,7 +157,7 @@ class HandoffCheck:
             frames += [fold.taken_back(events.taken) for fold in folds]
         for contested in (each for each in events.contested if not each.events.isEmpty()):
             touched = [fold for fold in folds if contested.touches(fold.view)]
-            frames += [fold.contested(contested.events, contested.cause) for fold in touched]
+            frames += [fold.contested(contested) for fold in touched]
         together = reduce(DataFrame.unionByName, frames, marks)
         place = F.create_map(*[F.lit(n) for at in enumerate(shards) for n in at[::-1]])[F.col("shard")]
         placed = together.repartitionById(len(shards), place.cast("int"))
@@ -181,8 +182,8 @@ def _lines(fold: FieldFolds, tallies: Sequence[Tally], events: SegmentEvents, co
     if copies:
         lines += _late(fold, fold.view, tally, events)
     if events.taken is not None:
-        lines += _restated(fold, tally, events, events.taken)
-    return lines
+        lines += _corrected(fold, tally, events, events.taken)
+    return lines + _restated(fold, events)
 
 
 def _late(fold: FieldFolds, view: CompiledView, tally: Tally, events: SegmentEvents) -> list[Finding]:
@@ -192,12 +193,26 @@ def _late(fold: FieldFolds, view: CompiledView, tally: Tally, events: SegmentEve
     batch = fold.total(events.by_batch)
     if events.taken is not None:
         batch = view.merge(batch, view.retracted(fold.total(events.taken), fold.count(events.taken)))
-    return late_findings(view, batch, tally.expected, count, fold.first(events.late, KEYS))
+    places = count, fold.first(events.late, KEYS)
+    return attributed(view, batch, tally.expected, *places, Cause.DUPLICATE)
 
 
-def _restated(fold: FieldFolds, tally: Tally, events: SegmentEvents, taken: DataFrame) -> list[Finding]:
-    if not fold.view.uncorrected(tally.expected):
+def _corrected(fold: FieldFolds, tally: Tally, events: SegmentEvents, taken: DataFrame) -> list[Finding]:
+    """What batch makes of corrected events, of the measures that they could not be taken back from."""
+    uncorrected = fold.view.uncorrected(tally.expected)
+    if not uncorrected:
         return []
-    return restated_findings(
-        fold.view, fold.total(events.remaining), tally.expected, fold.count(taken), fold.first(taken, KEYS)
-    )
+    places = fold.count(taken), fold.first(taken, KEYS)
+    lines = attributed(fold.view, fold.total(events.remaining), tally.expected, *places, Cause.RESTATEMENT)
+    return [line for line in lines if line.measure in uncorrected]
+
+
+def _restated(fold: FieldFolds, events: SegmentEvents) -> list[Finding]:
+    """What the order in which events came made of the columns that are derived from it."""
+    doubt = next((doubt for doubt in events.doubts if doubt.touches(fold.view)), None)
+    if doubt is None or events.restated is None:
+        return []
+    by_batch, doubtful = events.restated
+    batch, speed = fold.total(by_batch), fold.total(events.by_batch)
+    places = fold.count(doubtful), fold.first(doubtful, KEYS)
+    return attributed(fold.view, batch, speed, *places, doubt.cause)

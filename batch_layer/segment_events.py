@@ -12,8 +12,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import arrow_udf
 
-from batch_layer.events import POSITION, _search, _valid
+from batch_layer.events import _search, _valid
 from batch_layer.fresh import _between
+from batch_layer.positions import POSITION
 from core.contracts import Contract
 from core.copies import Copy, judge
 from core.cuts import Cut, Offsets
@@ -50,13 +51,15 @@ class SegmentEvents:
     """Valid events of some segments: the contract's columns, their segment, and a verdict on every copy.
 
     `frame` is made of persisted ones, which whoever made this session's cache clears. `doubts` are about
-    columns that were derived. Where events are corrected, `taken` are those that corrections of these
-    segments take back, with the segment of the correction, and `stopped` has the positions of all that were.
+    columns that were derived; where there are some, `restated` has the events as batch derives them, and
+    those in doubt. Where events are corrected, `taken` are those that corrections of these segments take
+    back, with the segment of the correction, and `stopped` has the positions of all that were.
     """
 
     frame: DataFrame
     copies: bool
     doubts: tuple[Contested, ...] = ()
+    restated: tuple[DataFrame, DataFrame] | None = None
     taken: DataFrame | None = None
     stopped: DataFrame | None = None
 

@@ -5,38 +5,22 @@ with the cause that a difference there has.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from batch_layer.compared import Compared
 from batch_layer.correcting import BY, correct
-from batch_layer.events import POSITION, read_counted
+from batch_layer.events import read_counted
+from batch_layer.positions import POSITION
 from batch_layer.segment_events import SEGMENT, SegmentEvents, segments
-from conf.settings import Settings
-from core.contracts import Contract
+from batch_layer.visit_rules import as_counted
 from core.corrections import Corrections
-from core.cuts import Cut
 from core.declarations import Declaration, step_of
-from core.handoff import Generation
+from core.visits import Visits
 
-__all__ = ["Compared", "derive_as_speed"]
-
-
-@dataclass(frozen=True)
-class Compared:
-    """What is compared: segments from cut `start` to before the last of `cuts`, as `generation` has them.
-
-    `master` is the master dataset that covers them, and all before.
-    """
-
-    contract: Contract
-    master: DataFrame
-    cuts: Sequence[Cut]
-    start: Cut
-    generation: Generation
-    settings: Settings
+__all__ = ["derive_as_speed"]
 
 
 def corrected(events: SegmentEvents, declared: Corrections, compared: Compared) -> SegmentEvents:
@@ -50,7 +34,7 @@ def corrected(events: SegmentEvents, declared: Corrections, compared: Compared) 
 
 
 Step = Callable[[SegmentEvents, Any, Compared], SegmentEvents]
-_STEPS: Mapping[type[Declaration], Step] = {Corrections: corrected}
+_STEPS: Mapping[type[Declaration], Step] = {Corrections: corrected, Visits: as_counted}
 
 
 def derive_as_speed(

@@ -19,11 +19,13 @@ from batch_layer.folds import foldable
 from batch_layer.ledger import Ledger
 from batch_layer.recompute import commit_files, write_view
 from batch_layer.tile_files import TileFile
+from batch_layer.visits import declared_visits, index_visits
 from conf.settings import Settings
 from core.application import BoundSource
 from core.chains import CHAINS_FOLDER
 from core.corrections import corrections_of
 from core.folders import Folders
+from core.layout import VISITS
 from core.logs import Logger
 from core.manifest import Manifest
 from core.semantics import Meaning
@@ -74,7 +76,7 @@ class Workshop:
         losses: tuple[Any, ...] = (),
     ) -> Manifest:
         """A version whose tables and index are durable; nothing points at it yet."""
-        (made, chains), meaning = self._all(content, version), self.meaning
+        made, meaning = self._all(content, version), self.meaning
         return Manifest(
             version=version,
             source=self.bound.source.name,
@@ -86,8 +88,8 @@ class Workshop:
             semantics=meaning.semantics,
             created_at=self.now().isoformat(),
             mode=content.mode,
-            views={view.view: view.entry for view in made},
-            index={name: sha for view in made for name, sha in view.files.items()} | chains,
+            views={view.view: view.entry for view in made if view.view in self.bound.views},
+            index={name: sha for view in made for name, sha in view.files.items()},
             counts=content.counts,
             losses=losses,
             contract=meaning.contract,
@@ -96,9 +98,8 @@ class Workshop:
             superseded=superseded,
         )
 
-    def _all(self, content: Content, version: int) -> tuple[Sequence[_Made], dict[str, str]]:
-        """All views, some at once, so that no core waits while one of them plans or commits; and files of the
-        chains of events."""
+    def _all(self, content: Content, version: int) -> list[_Made]:
+        """All views, some at once, so that no core waits while one of them plans or commits."""
         self.spark.conf.set("spark.sql.shuffle.partitions", str(content.tasks))
         staged = index.staging(self.folders, version)
         written, folded = {view.name for view in content.written}, self._folded(content, version)
@@ -110,19 +111,22 @@ class Workshop:
 
         with ThreadPoolExecutor(_VIEWS_AT_ONCE) as pool:
             made = list(pool.map(make, self.bound.views.values()))
-        chains = self._chains(content, staged)
+        made += self._visits(content, version, staged)
+        made += self._chains(content, staged)
         index.install(staged, self.folders.index(version))
-        return made, chains
+        return made
 
-    def _chains(self, content: Content, staged: Path) -> dict[str, str]:
+    def _chains(self, content: Content, staged: Path) -> list[_Made]:
         """What the speed layer asks about events below the boundary, where they may be corrected."""
+        if corrections_of(self.bound.source) is None:
+            return []
         if content.chains is None:
-            held = content.base is not None and corrections_of(self.bound.source) is not None
-            return content.base.carry(CHAINS_FOLDER, staged) if held and content.base else {}
+            assert content.base is not None
+            return [_Made(CHAINS_FOLDER, {}, content.base.carry(CHAINS_FOLDER, staged))]
         began = self.clock()
         files = write_chains(content.chains, staged / CHAINS_FOLDER, self.settings.index_partitions)
         self.log.info("chains_built", files=len(files), seconds=round(self.clock() - began, 1))
-        return {f"{CHAINS_FOLDER}/{name}": sha for name, sha in files.items()}
+        return [_Made(CHAINS_FOLDER, {}, {f"{CHAINS_FOLDER}/{name}": sha for name, sha in files.items()})]
 
     def _folded(self, content: Content, version: int) -> dict[str, list[TileFile]]:
         """The files of those views that need not be computed by Spark's SQL."""
@@ -138,6 +142,20 @@ class Workshop:
             shutil.rmtree(scratch)
         self.log.info("views_folded", views=len(views), seconds=round(self.clock() - began, 1))
         return files
+
+    def _visits(self, content: Content, version: int, staged: Path) -> list[_Made]:
+        """The index of users' newest visits, if the source declares visits."""
+        visits = declared_visits(self.bound.declarations)
+        if visits is None:
+            return []
+        if content.history is None:
+            assert content.base is not None
+            return [_Made(VISITS, {}, content.base.carry(VISITS, staged))]
+        scratch = index.staging(self.folders, version)
+        event_time, partitions = self.bound.contract.event_time, self.settings.index_partitions
+        files = index_visits(content.history, visits, event_time, partitions, staged, scratch)
+        self.log.info("visits_indexed", users=sum(file.rows for file in files))
+        return [_Made(VISITS, {}, {f"{VISITS}/{file.number}.mdb": file.sha256 for file in files})]
 
     def _written(
         self,

@@ -6,7 +6,6 @@ his edit shows. Then the same while the batch layer recomputes; `--no-recompute`
 
 import argparse
 import os
-import subprocess
 import tempfile
 import threading
 import time
@@ -27,6 +26,7 @@ from conf.definitions.wikipedia import EDITS
 from conf.settings import Settings, get_settings
 from demo.dataset import Event, edits, multiply
 from demo.replay import Pace, make_producer
+from local.child import running
 from local.platform import Platform
 from local.spark_submit import job_command
 from local.tools import free_ports
@@ -109,17 +109,14 @@ def measure(settings: Settings, rate: float, size: int, recompute: bool) -> None
 
 
 def _while_recomputing(settings: Settings, probe: KafkaProducer, model: Event, rate: float) -> None:
-    command, environment = job_command("batch_layer/job.py"), os.environ | settings.environment()
+    command, log = job_command("batch_layer/job.py"), settings.logs_dir / "batch.log"
     figures: list[float] = []
-    with (settings.logs_dir / "batch.log").open("ab") as log:
-        job = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+    with running(command, log, settings.environment(), niceness=settings.batch_nice) as job:
         while job.poll() is None:
             figures += sample(settings.api_url, probe, model, 6, f"busy{len(figures)}")
     row(f"freshness at {rate:.0f} events/s during a recompute", percentiles(figures, 1000), "ms")
     if job.returncode:
-        raise RuntimeError(
-            f"the batch job ended with {job.returncode}; see {settings.logs_dir / 'batch.log'}"
-        )
+        raise RuntimeError(f"the batch job ended with {job.returncode}; see {log}")
 
 
 def main() -> None:

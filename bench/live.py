@@ -2,6 +2,7 @@
 
 Real edits flow at a fixed rate; `--listeners` connections listen to one API process. Some listen to users of
 whom one edit is sent each, and that is timed; all others to channels, pages, users, countries and the whole.
+Aim: p95 at most 2.5 s at 1,000 events a second with 1,000 listeners.
 """
 
 import argparse
@@ -144,7 +145,7 @@ def measure(settings: Settings, rate: float, size: int, listeners: int) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=1000)
     parser.add_argument("--size", type=int, default=100, help="edits that are timed")
     parser.add_argument("--listeners", type=int, default=1000)

@@ -2,6 +2,7 @@
 
 365 days of 39,000 edits each, hand-made as in `bench.serving`; all but the last published, which is in the
 speed state only. Of the published days the index holds the tiles that are as wide as a day. One API process.
+Aim: p99 at most 15 ms at 200 requests a second.
 """
 
 import argparse
@@ -24,7 +25,7 @@ DAYS = 365
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rate", type=float, default=200)
     parser.add_argument("--seconds", type=float, default=20)
     options = parser.parse_args()

@@ -5,10 +5,13 @@ An application's definitions need no more than what is listed here.
 
 from core.corrections import Corrections
 from core.exact import Count, Max, Mean, Min, Sum
+from core.ratios import Ratio
 from core.sketches import Quantiles, Top, Uniques
 from core.sources import Source
 from core.views import View
+from core.visits import Visits
 
 __all__ = [
-    "Corrections", "Count", "Max", "Mean", "Min", "Quantiles", "Source", "Sum", "Top", "Uniques", "View",
+    "Corrections", "Count", "Max", "Mean", "Min", "Quantiles", "Ratio", "Source", "Sum", "Top", "Uniques",
+    "View", "Visits",
 ]  # fmt: skip

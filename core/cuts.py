@@ -4,6 +4,7 @@ A cut is a numbered vector of offsets; cuts only grow. The segment of a record i
 below its position. Cut 0 is implicit: offset 0 everywhere. A partition that a cut does not know stands at 0.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -36,14 +37,23 @@ def reaches(left: Offsets, right: Offsets) -> bool:
 
 def segment_of(partition: int, offset: int, cuts: Sequence[Cut]) -> int:
     """The segment of a record, given all cuts in order."""
-    return sum(1 for cut in cuts if cut.offset(partition) <= offset)
+    return bisect_right(cuts, offset, key=lambda cut: cut.offset(partition))
 
 
 def cuts_within(cuts: Sequence[Cut], start: Offsets, end: Offsets) -> tuple[int, list[Cut]]:
-    """How many cuts lie at or below all of [start, end), and the cuts that may divide it."""
-    behind = [cut for cut in cuts if all(cut.offset(p) <= start.get(p, 0) for p in {*cut.offsets, *end})]
-    dividing = [cut for cut in cuts[len(behind) :] if any(cut.offset(p) < last for p, last in end.items())]
-    return len(behind), dividing
+    """How many cuts lie at or below all of [start, end), and the cuts that may divide it.
+
+    Found by halving, for cuts only grow: a platform makes a million of them a year.
+    """
+
+    def beyond_start(cut: Cut) -> bool:
+        return any(cut.offset(p) > start.get(p, 0) for p in {*cut.offsets, *end})
+
+    def beyond_end(cut: Cut) -> bool:
+        return all(cut.offset(p) >= last for p, last in end.items())
+
+    base = bisect_left(cuts, True, key=beyond_start)
+    return base, list(cuts[base : bisect_left(cuts, True, lo=base, key=beyond_end)])
 
 
 def segment_sql(

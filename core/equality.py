@@ -14,8 +14,8 @@ from core.measures import Measure, Partial
 from core.views import CompiledView
 
 __all__ = [
-    "KEYS", "UNREADABLE", "Cause", "Difference", "Finding", "Place", "Tally", "compare", "findings",
-    "late_findings", "merged", "restated_findings", "total",
+    "KEYS", "UNREADABLE", "Cause", "Difference", "Finding", "Place", "Tally", "attributed", "compare",
+    "findings", "merged", "total",
 ]  # fmt: skip
 
 Place = tuple[str, int, int]  # the key's text, segment, bucket
@@ -68,8 +68,7 @@ class Tally:
 class Finding:
     """A line of the record: a measure's totals, and how many places differ; `keys` are the first of them.
 
-    With cause `duplicate` or `restatement`, batch is `expected`, and `places` are the events that batch does
-    not count.
+    Of an `attributed` one batch is `expected`, and `places` are the events that batch counts otherwise.
     """
 
     view: str
@@ -183,35 +182,19 @@ def findings(view: CompiledView, tally: Tally) -> list[Finding]:
     return lines
 
 
-def late_findings(
-    view: CompiledView, batch: Partial, speed: Partial, events: int, keys: Sequence[Place]
+def attributed(
+    view: CompiledView, batch: Partial, speed: Partial, events: int, keys: Sequence[Place], cause: Cause
 ) -> list[Finding]:
-    """What `events` copies that came beyond the window make of a view's measures, where it shows."""
+    """What `events` that batch counts otherwise, for a cause that is known, make of a view's measures, where
+    it shows."""
     first = [Difference(*place, None, None) for place in keys[:KEYS]]
     return [
-        Finding(
-            view.name, name, *_figures(measure, one, other), events, events, Cause.DUPLICATE, tuple(first)
-        )
+        Finding(view.name, name, *_figures(measure, one, other), events, events, cause, tuple(first))
         for (name, measure), one, other in zip(
             view.measures.items(), _apart(view, batch), _apart(view, speed), strict=True
         )
         if _differ(measure, one, other)
     ]
-
-
-def restated_findings(
-    view: CompiledView, batch: Partial, speed: Partial, events: int, keys: Sequence[Place]
-) -> list[Finding]:
-    """What batch makes of `events` that were corrected, where the speed layer could not take them back."""
-    first = tuple(Difference(*place, None, None) for place in keys[:KEYS])
-    sides = zip(view.measures.items(), _apart(view, batch), _apart(view, speed), strict=True)
-    return [
-        Finding(
-            view.name, name, *_figures(measure, one, other), events, events, Cause.RESTATEMENT, first
-        )
-        for (name, measure), one, other in sides
-        if measure.uncorrected(other)
-    ]  # fmt: skip
 
 
 def _figures(measure: Measure, expected: Partial, found: Partial) -> tuple[Any, Any, Any]:

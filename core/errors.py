@@ -5,6 +5,7 @@ LambdaError
 ├── LocalError               what keeps the platform from running on one machine (local.errors)
 ├── DatasetError             the demo's file of edits is absent or another one (demo.dataset)
 ├── ReplayFailed, DemoFailed  a step of the demo did not happen (demo)
+├── ChangeFailed             a step of the comparison with Kappa did not happen (bench.kappa)
 ├── ContractError            a data contract cannot be understood
 │   └── ContractRefused      a contract asks for what cannot be honoured (core.columns)
 ├── DefinitionError          a source, a view or a measure is wrong

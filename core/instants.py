@@ -35,5 +35,5 @@ def format_instant(micros: int) -> str:
 
 def format_datetime(moment: datetime) -> str:
     """As `format_instant` of a time in UTC."""
-    text = moment.isoformat(timespec="microseconds")
-    return text.removesuffix("+00:00").rstrip("0").removesuffix(".") + "Z"
+    text = moment.isoformat().removesuffix("+00:00")
+    return (text.rstrip("0") if moment.microsecond else text) + "Z"

@@ -18,6 +18,7 @@
 {ns}:{gen.shard}:m:{block}           hash: digest of event id -> position of the copy that counts
 {ns}:{gen.shard}:e:{block}           hash, where events are corrected: digest of event id + "=" -> the event,
                                      digest + ">" -> the corrections that name it
+{ns}:{gen.shard}:v                   hash: user -> the visit before and after the newest micro-batch with one
 """
 
 import hashlib
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 
 from core.buckets import DAY, HOUR, floor
 
+VISITS = "_visits"  # stands where a view's name does, which never begins like this
 _BATCH = struct.Struct("<q")
 
 
@@ -85,6 +87,9 @@ class Layout:
     def events(self, generation: str, shard: int, block: int) -> str:
         """Events that may be corrected, and their corrections, in blocks as marks are."""
         return f"{self.shard(generation, shard)}:e:{block}"
+
+    def visits(self, generation: str, shard: int) -> str:
+        return f"{self.shard(generation, shard)}:v"
 
     def _name(self, what: str) -> str:
         return f"{self.namespace}:{{{self.source}}}:{what}"

@@ -30,7 +30,7 @@ class Measure(ABC):
     """A commutative monoid over the values of one SQL expression."""
 
     expression: str | None = None
-    input: Expression | None = field(default=None, repr=False, compare=False)
+    input: Expression | None = field(default=None, repr=False, compare=False, kw_only=True)
 
     accepts: ClassVar[tuple[str, ...]] = ()
     approximate: ClassVar[bool] = False
@@ -50,6 +50,11 @@ class Measure(ABC):
 
     def _way_out(self, compiled: Expression) -> str:
         return "; cast it, for instance cast(x as decimal(18,4))" if compiled.family == "double" else ""
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """What it is made of, as its definition says."""
+        return () if self.expression is None else (self.expression,)
 
     @property
     def sql(self) -> str:

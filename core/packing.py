@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Context, Decimal
+from functools import partial
 from typing import Any
 
 from core.measures import Partial, Slot
@@ -35,9 +36,11 @@ class Codec:
     slots: tuple[Slot, ...]
 
     def __post_init__(self) -> None:
-        layout = "".join(_FIXED[family(slot.kind)] for slot in self.slots)
+        kinds = [slot.kind for slot in self.slots]
+        layout = "".join(_FIXED[family(kind)] for kind in kinds)
         object.__setattr__(self, "_fixed", struct.Struct(f"<{self.bitmap_bytes}s{layout}"))
-        object.__setattr__(self, "_readers", tuple(_reader(slot.kind) for slot in self.slots))
+        object.__setattr__(self, "_numbers", _readers(kinds, _number))
+        object.__setattr__(self, "_tails", _readers(kinds, _tail))
 
     def __reduce__(self) -> tuple[type["Codec"], tuple[tuple[Slot, ...]]]:
         # a Struct cannot be pickled, and views travel to Spark's workers
@@ -66,28 +69,47 @@ class Codec:
         return self._struct.pack(nulls.to_bytes(self.bitmap_bytes, "little"), *fixed) + b"".join(tail)
 
     def unpack(self, data: bytes | memoryview, offset: int = 0) -> Partial:
-        bitmap, *fixed = self._struct.unpack_from(data, offset)
-        nulls, at, values = int.from_bytes(bitmap, "little"), offset + self._struct.size, []
-        readers: tuple[_Reader | None, ...] = self._readers  # type: ignore[attr-defined]
-        for place, (read, entry) in enumerate(zip(readers, fixed, strict=True)):
-            value = entry
-            if read is not None:
-                value, at = read(data, at, entry)
-            values.append(None if nulls >> place & 1 else value)
+        bitmap, *values = self._struct.unpack_from(data, offset)
+        numbers: _Readers = self._numbers  # type: ignore[attr-defined]
+        for place, read in numbers:
+            values[place] = read(values[place])
+        tails: _Readers = self._tails  # type: ignore[attr-defined]
+        at = offset + self._struct.size
+        for place, read in tails:
+            end = at + values[place]
+            values[place], at = read(data[at:end]), end
+        if any(bitmap):
+            nulls = int.from_bytes(bitmap, "little")
+            values = [None if nulls >> place & 1 else value for place, value in enumerate(values)]
         return tuple(values)
 
 
-_Reader = Callable[[Any, int, Any], tuple[Any, int]]
+_Reader = Callable[[Any], Any]
+_Readers = tuple[tuple[int, _Reader], ...]
 
 
-def _reader(kind: str) -> _Reader | None:
-    """How a slot's entry becomes its value, and where the next tail begins; None where it is the value."""
-    digits = scale(kind)
-    return {
-        "text": lambda data, at, size: (bytes(data[at : at + size]).decode(), at + size),
-        "blob": lambda data, at, size: (bytes(data[at : at + size]), at + size),
-        "decimal": lambda data, at, raw: (_unpack_decimal(raw, digits), at),
-    }.get(family(kind))
+def _readers(kinds: Sequence[str], reader: Callable[[str], _Reader | None]) -> _Readers:
+    """The places of the slots that need one, each with its reader."""
+    found = enumerate(map(reader, kinds))
+    return tuple((place, read) for place, read in found if read is not None)
+
+
+def _number(kind: str) -> _Reader | None:
+    """How 16 bytes become a decimal, an integer where it has no fraction; None for other kinds."""
+    if family(kind) != "decimal":
+        return None
+    whole, digits = partial(int.from_bytes, byteorder="little", signed=True), scale(kind)
+    return (lambda raw: Decimal(whole(raw)).scaleb(-digits, _EXACT)) if digits else whole
+
+
+def _tail(kind: str) -> _Reader | None:
+    """How the bytes of a text or a blob become its value; None for other kinds."""
+    tails: dict[str, _Reader] = {"text": _text, "blob": bytes}
+    return tails.get(family(kind))
+
+
+def _text(raw: bytes | memoryview) -> str:
+    return bytes(raw).decode()
 
 
 def _pack_slot(kind: str, value: Any) -> tuple[Any, bytes]:
@@ -102,11 +124,6 @@ def _pack_slot(kind: str, value: Any) -> tuple[Any, bytes]:
 
 def _unscaled(value: int | Decimal, digits: int) -> int:
     return int(Decimal(value).scaleb(digits, _EXACT)) if digits else int(value)
-
-
-def _unpack_decimal(raw: bytes, digits: int) -> int | Decimal:
-    number = int.from_bytes(raw, "little", signed=True)
-    return Decimal(number).scaleb(-digits, _EXACT) if digits else number
 
 
 def fold(measures: Sequence[Any], partials: Sequence[Partial]) -> Partial:

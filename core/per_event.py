@@ -7,7 +7,8 @@ from typing import Any
 from core.buckets import floor
 from core.conversions import Run
 from core.evaluation import evaluator
-from core.measures import Partial
+from core.measures import Measure, Partial
+from core.ratios import DENOMINATOR, NUMERATOR, Ratio
 from core.views import CompiledView, View
 
 __all__ = ["PerEvent"]
@@ -30,12 +31,11 @@ class PerEvent:
     def of(cls, definition: View, view: CompiledView, columns: Mapping[str, str]) -> "PerEvent":
         """A definition and what it compiles to over `columns`. Raises `NotEvaluable`."""
         key = definition.key if isinstance(definition.key, Mapping) else {n: n for n in definition.key}
-        inputs = {name: measure.expression or "1" for name, measure in view.measures.items()}
         return cls(
             view, definition.source.event_time,
             {name: evaluator(text, columns) for name, text in key.items()},
             evaluator(definition.where or "true", columns),
-            {name: evaluator(text, columns) for name, text in inputs.items()},
+            {name: _input(measure, columns) for name, measure in view.measures.items()},
         )  # fmt: skip
 
     def key_text(self, values: Values) -> str:
@@ -68,3 +68,11 @@ class PerEvent:
         codec = self.view.codec
         # packed, so that a decimal has the digits of its column
         return codec.unpack(codec.pack(slots))
+
+
+def _input(measure: Measure, columns: Mapping[str, str]) -> Run:
+    """What one event gives to `lift`."""
+    runs = [evaluator(text, columns) for text in measure.expressions or ("1",)]
+    if isinstance(measure, Ratio):
+        return lambda values: {NUMERATOR: runs[0](values), DENOMINATOR: runs[1](values)}
+    return runs[0]

@@ -38,6 +38,10 @@ class Uncorrected(Measure):
     def bind(self, columns: dict[str, str]) -> Self:
         return correctable(self.plain.bind(columns))  # type: ignore[return-value]
 
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        return self.plain.expressions
+
     @cached_property
     def slots(self) -> tuple[Slot, ...]:
         return (*self.plain.slots, Slot("uncorrected", "long"))
@@ -88,4 +92,4 @@ def correctable(measure: Measure) -> Measure:
     """The measure as views of a source that declares corrections keep it."""
     if measure.invertible or isinstance(measure, Uncorrected):
         return measure
-    return Uncorrected(measure.expression, measure.input, measure)
+    return Uncorrected(measure.expression, input=measure.input, inner=measure)

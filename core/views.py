@@ -1,7 +1,7 @@
 """Views: what an application defines, and what the layers get once it is compiled."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate, pairwise, starmap
@@ -184,7 +184,11 @@ class CompiledView:
 
     def present(self, partial: Partial) -> dict[str, Any]:
         """What an answer shows for each measure."""
-        return {name: self.measures[name].present(partial[at]) for name, at in self.places.items()}
+        return {name: present(partial[at]) for name, present, at in self._shown}
+
+    @cached_property
+    def _shown(self) -> tuple[tuple[str, Callable[[Partial], Any], slice], ...]:
+        return tuple((name, self.measures[name].present, at) for name, at in self.places.items())
 
     def uncorrected(self, partial: Partial) -> dict[str, int]:
         """The measures that hold events which were corrected, and how many of these; empty if none does."""

@@ -65,7 +65,8 @@ class Stage:
         """One run of the batch job; seconds it took."""
         began = time.monotonic()
         log = self.settings.logs_dir / "batch.log"
-        with running(job_command("batch_layer/job.py"), log, self.settings.environment()) as job:
+        command, environment = job_command("batch_layer/job.py"), self.settings.environment()
+        with running(command, log, environment, niceness=self.settings.batch_nice) as job:
             status = job.wait()
         if status:
             raise DemoFailed(f"the batch job ended with {status}; see {log}")

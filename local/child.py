@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from local.tether import GRACE, tethered
@@ -14,9 +14,16 @@ __all__ = ["running"]
 
 @contextmanager
 def running(
-    command: list[str], log: Path, environment: Mapping[str, str] | None = None, grace: float = GRACE
+    command: list[str],
+    log: Path,
+    environment: Mapping[str, str] | None = None,
+    grace: float = GRACE,
+    niceness: int = 0,
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Runs `command`, its output in `log`, until the block is left. It dies with this process in any case."""
+    """Runs `command`, its output in `log`, until the block is left. It dies with this process in any case.
+
+    It has a session of its own; `niceness` says how much all of that yields to other sessions.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -27,10 +34,20 @@ def running(
             env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
+    _weigh(process.pid, niceness)
     try:
         yield process
     finally:
         _stop(process, grace)
+
+
+def _weigh(leader: int, niceness: int) -> None:
+    """Linux may divide its time by sessions first: a process is nice to those of its own session only."""
+    group = Path(f"/proc/{leader}/autogroup")
+    if niceness and group.exists():
+        # it takes one such wish each tenth of a second: without it the session yields less
+        with suppress(BlockingIOError):
+            group.write_text(str(niceness))
 
 
 def _stop(process: "subprocess.Popen[bytes]", grace: float) -> None:

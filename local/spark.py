@@ -1,11 +1,13 @@
 """How Spark starts on this machine: conf/spark-defaults.conf with absolute paths, the jars, this Python."""
 
+import os
 import sys
 import tempfile
 from pathlib import Path
 
 from conf.clients import read_properties
 from conf.settings import ROOT, Settings
+from local.class_archive import archive_options
 from local.fetch import jars
 from local.tools import spark_home
 
@@ -13,6 +15,7 @@ __all__ = ["DEFAULTS", "spark_conf", "spark_environment"]
 
 DEFAULTS = ROOT / "conf" / "spark-defaults.conf"
 LOG4J = ROOT / "conf" / "log4j2.properties"
+CLASS_PATH = "spark.driver.extraClassPath"
 LONGEST_SOCKET_FOLDER = 50  # a socket's path may have 107 characters, its name takes up to 50
 
 
@@ -20,11 +23,14 @@ def spark_conf(settings: Settings, driver_memory: str, java_options: str = "") -
     """Configuration of a driver; `driver_memory` such as "1g", `java_options` for further flags."""
     scratch = settings.data_dir / "tmp"
     scratch.mkdir(parents=True, exist_ok=True)
-    return read_properties(DEFAULTS.read_text()) | {
+    defaults = read_properties(DEFAULTS.read_text())
+    options = [*_java_options(scratch), *archive_options(settings), *java_options.split()]
+    return {
+        **defaults,
+        **_jars(settings, defaults.get(CLASS_PATH)),
         "spark.master": settings.spark_master,
-        "spark.jars": ",".join(map(str, jars(settings, "spark"))),
         "spark.driver.memory": driver_memory,
-        "spark.driver.extraJavaOptions": " ".join([*_java_options(scratch), *java_options.split()]),
+        "spark.driver.extraJavaOptions": " ".join(options),
         "spark.local.dir": str(scratch),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
         "spark.python.unix.domain.socket.dir": str(_short(scratch)),
@@ -40,6 +46,14 @@ def spark_environment() -> dict[str, str]:
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
     }
+
+
+def _jars(settings: Settings, class_path: str | None) -> dict[str, str]:
+    """On the class path where driver and executors are one JVM, for of others Java archives no classes."""
+    ours = [str(jar) for jar in jars(settings, "spark")]
+    if not settings.spark_master.startswith("local"):
+        return {"spark.jars": ",".join(ours)}
+    return {"spark.jars": "", CLASS_PATH: os.pathsep.join([*ours, *filter(None, [class_path])])}
 
 
 def _java_options(scratch: Path) -> list[str]:

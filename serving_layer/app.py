@@ -28,6 +28,7 @@ from serving_layer import (
     versions,
     views,
 )
+from serving_layer.garbage import spare_what_stays
 from serving_layer.heads import Heads, with_head
 from serving_layer.live import Live, Watched
 from serving_layer.metrics import Measured
@@ -70,6 +71,7 @@ def from_environment() -> FastAPI:
         threading.Thread(target=_follow_parent, name="follow-parent", daemon=True).start()
     app = create_app(settings, build(settings))
     before_stop(app.state.live.end)
+    spare_what_stays()
     return app
 
 

@@ -16,6 +16,7 @@ _SHAPES: Mapping[str, tuple[str, str]] = {
     "Count": ("How many events", "an integer, exact"),
     "Sum": ("The sum", "an exact number; integers of any size, decimals with every digit"),
     "Mean": ("The mean", "a number: the exact sum over the exact count, divided once; null without values"),
+    "Ratio": ("The ratio", "a number: one exact sum over another, divided once; null where that is 0"),
     "Min": ("The smallest value", "exact; null without values; times as ISO 8601"),
     "Max": ("The largest value", "exact; null without values; times as ISO 8601"),
     "Uniques": (
@@ -90,8 +91,8 @@ def _measure(name: str, measure: Measure, bound: BoundSource) -> dict[str, Any]:
         "name": name,
         "measure": measure.meaning,
         "approximate": measure.approximate,
-        "meaning": f"{what} of {measure.expression}" if measure.expression else what,
-        "columns": _meanings(measure.expression or "", bound),
+        "meaning": f"{what} of {' over '.join(measure.expressions)}" if measure.expressions else what,
+        "columns": _meanings(" ".join(measure.expressions), bound),
         "answer": shape,
     }
 

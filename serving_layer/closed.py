@@ -79,5 +79,6 @@ def closed_segments(cuts: Sequence[Cut], progress: Progress | None) -> int:
     """The segments below this number are final: the speed layer respects their cuts and has reached them."""
     if progress is None:
         return 0
-    known = cuts[: progress.cuts]
-    return next((cut.number for cut in reversed(known) if reaches(progress.end, cut.offsets)), 0)
+    # from the newest on, and without a copy: there may be a million of them
+    known = (cuts[at] for at in range(min(progress.cuts, len(cuts)) - 1, -1, -1))
+    return next((cut.number for cut in known if reaches(progress.end, cut.offsets)), 0)

@@ -90,7 +90,7 @@ class KeysDesk:
 
     async def ask(self, query: Query) -> Gathered:
         """One trip to each store."""
-        keys = sorted({question.key_text for question in query.questions}, key=index_text)
+        keys = sorted(set(query.texts), key=index_text)
         return await self.desk.settled(partial(self._named, query, keys))
 
     async def page(self, page: Page) -> Gathered:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from core.measures import Partial
@@ -27,8 +28,8 @@ async def compose_query(query: Query, gathered: Gathered) -> dict[str, Any]:
     """A result for each key, in the order in which they were asked for."""
     rows = _Rows(query.question, gathered, query.measures)
     results = []
-    for place, question in enumerate(query.questions):
-        results.append({"key": dict(question.key), "rows": rows.of(question.key_text)})
+    for place, (key, text) in enumerate(zip(query.keys, query.texts, strict=True)):
+        results.append({"key": key, "rows": rows.of(text)})
         await _turn(place)
     return {
         "view": query.question.view.name,
@@ -102,10 +103,24 @@ class _Rows:
         return uncorrected_in(self._question.view, speed)
 
     def of(self, key: str) -> list[dict[str, Any]]:
-        question, gathered = self._question, self._gathered
+        gathered = self._gathered
         batch, speed = (
             None if parts is None else parts.get(key, ()) for parts in (gathered.batch_of, gathered.speed_of)
         )
+        return self._made(batch, speed) if batch or speed else self._nothing
+
+    @cached_property
+    def _nothing(self) -> list[dict[str, Any]]:
+        """What all keys have in common of which neither layer holds anything."""
+        silent = [
+            None if parts is None else () for parts in (self._gathered.batch_of, self._gathered.speed_of)
+        ]
+        return self._made(*silent)
+
+    def _made(
+        self, batch: Sequence[Bucketed] | None, speed: Sequence[Bucketed] | None
+    ) -> list[dict[str, Any]]:
+        question = self._question
         if question.every is not None:
             return rows_of(question, batch, speed, None)
         return [self._presenter.row((question.start, question.end), _partials(batch), _partials(speed))]

@@ -6,8 +6,9 @@ Parts of keys are JSON values, null for NULL; the range is asked for as in `GET 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any
 
 from core.errors import UnknownName
@@ -33,9 +34,10 @@ class Query:
     keys: tuple[Mapping[str, KeyValue], ...]
     measures: tuple[str, ...]
 
-    @property
-    def questions(self) -> list[Question]:
-        return [replace(self.question, key=key) for key in self.keys]
+    @cached_property
+    def texts(self) -> list[str]:
+        """The text of each key."""
+        return list(map(self.question.view.key_of, self.keys))
 
 
 def parse_query(view: CompiledView, body: bytes, clock: Callable[[], float]) -> Query:

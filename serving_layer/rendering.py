@@ -44,7 +44,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return orjson.Fragment(f"{value:f}".encode())
     if isinstance(value, datetime):
-        return format_datetime(value.astimezone(UTC))
+        return format_datetime(value if value.tzinfo is UTC else value.astimezone(UTC))
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 

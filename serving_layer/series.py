@@ -6,7 +6,7 @@ anew whenever it holds something else.
 """
 
 from asyncio import sleep
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -29,7 +29,7 @@ from serving_layer.rendering import to_json
 
 __all__ = ["RenderedSeries", "Series"]
 
-_ROWS, _FRAMES, _TOUCHED = 32 << 20, 8 << 20, 8 << 20  # bytes
+_ROWS, _FRAMES, _TOUCHED, _JOINED = 32 << 20, 8 << 20, 8 << 20, 8 << 20  # bytes
 _AT_ONCE = 10  # rows
 _OVERHEAD = 100  # bytes of an entry beside its text, roughly
 
@@ -71,19 +71,22 @@ def _kept_frames() -> Kept[Hashable, Frame]:
 
 
 @dataclass(frozen=True)
-class Touched:
-    """A row that the speed state holds something of, as it was made of these very partials."""
+class Made:
+    """JSON, and the very objects it was made of: what nothing was added to stays the object it was."""
 
-    of: tuple[Partial, ...]
-    row: bytes
+    of: tuple[Any, ...]
+    text: bytes
 
-    def made_of(self, partials: Sequence[Partial]) -> bool:
-        """What nothing was added to stays the object it was."""
-        return len(partials) == len(self.of) and all(map(is_, partials, self.of))
+    def made_of(self, parts: Sequence[object]) -> bool:
+        return len(parts) == len(self.of) and all(map(is_, parts, self.of))
 
 
-def _kept_touched() -> Kept[Hashable, Touched]:
-    return Kept(_TOUCHED, lambda one: len(one.row) + sum(map(weight, one.of)))
+def _kept_touched() -> Kept[Hashable, Made]:
+    return Kept(_TOUCHED, lambda one: len(one.text) + sum(map(weight, one.of)))
+
+
+def _kept_joined() -> Kept[Hashable, Made]:
+    return Kept(_JOINED, lambda one: _OVERHEAD + len(one.text))
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,8 @@ class Series:
     desk: Desk
     published: Kept[Hashable, Published] = field(default_factory=_kept_rows, repr=False)
     frames: Kept[Hashable, Frame] = field(default_factory=_kept_frames, repr=False)
-    touched: Kept[Hashable, Touched] = field(default_factory=_kept_touched, repr=False)
+    touched: Kept[Hashable, Made] = field(default_factory=_kept_touched, repr=False)
+    joined: Kept[Hashable, Made] = field(default_factory=_kept_joined, repr=False)
 
     async def answer(self, question: Question) -> dict[str, Any]:
         """As `compose` of what the desk says, with the rows as JSON. Raises `IndexBroken`."""
@@ -118,8 +122,8 @@ class Series:
             )  # fmt: skip
             frame = self._frame(question, edges, speed is None)
             found = await self._published(place, question, edges, frame, snapshot.index)
-            touched = self._touched(place, question, edges, speed or (), snapshot.index)
-            batch, tiles, rows = (), found.tiles, _joined(frame, found, touched)
+            touched = dict(self._touched(place, question, edges, speed or (), snapshot.index))
+            batch, tiles, rows = (), found.tiles, self._joined(place, frame, found, touched)
         return RenderedSeries(snapshot, self.desk.semantics, batch, reading, silence, tiles, rows=rows)
 
     def _frame(self, question: Question, edges: Sequence[int], silent: bool) -> Frame:
@@ -152,11 +156,21 @@ class Series:
         for row, partials in grouped(speed, edges).items():
             before = self.touched.get((place, row))
             if before is None or not before.made_of(partials):
-                before = Touched(
-                    tuple(partials), _whole(question, (edges[row], edges[row + 1]), partials, index)
-                )
+                whole = _whole(question, (edges[row], edges[row + 1]), partials, index)
+                before = Made(tuple(partials), whole)
                 self.touched.put((place, row), before)
-            yield row, before.row
+            yield row, before.text
+
+    def _joined(
+        self, place: Hashable, frame: Frame, published: Published, touched: Mapping[int, bytes]
+    ) -> bytes:
+        """All rows; a long series is long to copy together, so they are kept while each is what it was."""
+        parts = (frame, published, *touched.values())
+        before = self.joined.get(place)
+        if before is None or not before.made_of(parts):
+            before = Made(parts, _array(frame, published, touched))
+            self.joined.put(place, before)
+        return before.text
 
 
 def _empty(question: Question, edges: Sequence[int], silent: bool) -> Frame:
@@ -187,10 +201,10 @@ def _whole(question: Question, span: tuple[int, int], partials: list[Partial], i
     return to_json(Presenter(question.view, None, question.zone).row(span, batch, partials))
 
 
-def _joined(frame: Frame, published: Published, touched: Iterable[tuple[int, bytes]]) -> bytes:
+def _array(frame: Frame, published: Published, touched: Mapping[int, bytes]) -> bytes:
     rows = list(frame.rows)
     for row, begun in published.rows.items():
         rows[row] = begun + frame.speed
-    for row, whole in touched:
+    for row, whole in touched.items():
         rows[row] = whole
     return b"[" + b",".join(rows) + b"]"

@@ -16,6 +16,7 @@ from datasketches import frequent_strings_sketch, hll_sketch, kll_doubles_sketch
 
 from core.exact import Count, Max, Mean, Min, Sum
 from core.measures import Measure
+from core.ratios import Ratio
 from core.sketches import Quantiles, Top, Uniques
 from core.uncorrected import Uncorrected
 from speed_layer.columns import Column, blobs, decimals, doubles, longs, values
@@ -104,6 +105,11 @@ def _mean(measure: Measure, inputs: pa.Array, groups: Groups) -> list[Column]:
     return [_sums(measure, inputs, groups), longs(_counts(inputs, groups))]
 
 
+def _ratio(measure: Measure, inputs: pa.StructArray, groups: Groups) -> list[Column]:
+    parts = zip(cast(Ratio, measure).sums, inputs.flatten(), strict=True)
+    return [column for part, found in parts for column in fold(part, found, groups)]
+
+
 def _extreme(reduce: Any, least: int, infinity: float) -> "_Fold":
     def found(_: Measure, inputs: pa.Array, groups: Groups) -> list[Column]:
         whole = pa.types.is_int64(inputs.type)
@@ -167,6 +173,7 @@ _FOLDS: dict[type[Measure], _Fold] = {
     Count: _count,
     Sum: _sum,
     Mean: _mean,
+    Ratio: _ratio,
     Min: _extreme(np.minimum.reduceat, _LAST, np.inf),
     Max: _extreme(np.maximum.reduceat, _FIRST, -np.inf),
     Uniques: _uniques,

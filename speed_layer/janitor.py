@@ -11,6 +11,7 @@ from core.logs import Logger
 from speed_layer.faults import naming
 from speed_layer.scripts import DROP, run
 from speed_layer.state import SpeedState
+from speed_layer.visit_state import forget
 
 __all__ = ["Janitor"]
 
@@ -40,6 +41,7 @@ class Janitor:
             self._dropped[generation.id] = segment + 1
         if first < floor:
             self._drop_containers(generation, floor)
+            self._forget_visits(generation, floor)
             self.log.info("segments_dropped", below=floor)
 
     def _drop(self, generation: Generation, shard: int, segment: int, floor: int) -> None:
@@ -61,6 +63,12 @@ class Janitor:
         with naming():
             for name in names:
                 self.state.client.zremrangebyscore(name, "-inf", f"({floor}")
+
+    def _forget_visits(self, generation: Generation, floor: int) -> None:
+        """Of users of whom nothing is held any more the index of a version knows all."""
+        for shard in range(generation.shards):
+            forget(self.state.client, self.state.layout.visits(generation.id, shard), floor)
+            reach("speed.expiry.within")
 
     def _containers(self, generation: str) -> list[bytes]:
         pattern = self.state.layout.containers(generation, "*")

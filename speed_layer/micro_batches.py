@@ -113,7 +113,9 @@ class MicroBatches:
         reach("speed.intent.after")
         segments = segments_of(cuts, self.progress.end, end)
         count_from = max(self.generation.start_cut, self.progress.floor)
-        notes = self.pipeline.run(frame, batch, segments, count_from, self._history(count_from))
+        history = self._history(count_from)
+        whole = self.progress.lost is None
+        notes = self.pipeline.run(frame, batch, segments, count_from, whole, history)
         written = self.clock()
         reach("speed.stamps.before")
         self.state.stamp(self.generation, batch)

@@ -1,7 +1,7 @@
 """Which generation a start writes: the one of the last run if all of it agrees, else a new one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from conf.settings import Settings
@@ -11,6 +11,7 @@ from core.folders import Folders
 from core.handoff import Generation, Progress, check_same_log
 from core.logs import Logger
 from speed_layer.checkpoint import Checkpoint
+from speed_layer.deriving import unknown_at_start
 from speed_layer.generations import Found, Wanted, beginning, objection, usable
 from speed_layer.log import Log
 from speed_layer.state import SpeedState
@@ -118,6 +119,10 @@ class Opening:
         generation, progress = beginning(
             wanted, uuid4().hex[:12], self.folders.cuts().all(), self.source.begins()
         )
+        unknown = unknown_at_start(
+            self.bound.declarations, self.folders, wanted.semantics, generation.start_cut
+        )
+        progress = replace(progress, lost=progress.lost or unknown)
         self.state.begin(generation, progress, following=following)
         self.log.info(
             "generation_begun",

@@ -7,6 +7,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 from core.application import BoundSource
+from core.folders import Folders
 from core.layout import Layout
 from speed_layer.clients import RedisAddress
 from speed_layer.decode_step import DecodeStep, Segments
@@ -35,6 +36,8 @@ class Pipeline:
     shards: int
     window: int
     tasks: int
+    folders: Folders
+    semantics: str
 
     def run(
         self,
@@ -42,10 +45,12 @@ class Pipeline:
         batch: int,
         segments: Segments,
         count_from: int,
+        whole: bool = True,
         history: History | None = None,
     ) -> Notes:
         """Write `records` (value, partition, offset) into Redis as micro-batch `batch`.
 
+        `whole` says that the generation knew at its start all of what lies before.
         Raises `RedisAway`, `RedisFull`, `StateLost` or `Superseded`; what was written may be written again.
         """
         fence = Fence(batch, self.token)
@@ -65,7 +70,9 @@ class Pipeline:
         write = WriteStep(self.redis, self.layout, self.generation, fence, self.plan.views)
         decoded = records.select("value", "partition", "offset").mapInArrow(decode, decode.schema)
         derived = derive(
-            decoded, self.bound.declarations, self._micro_batch(fence, segments, count_from, history)
+            decoded,
+            self.bound.declarations,
+            self._micro_batch(fence, segments, count_from, whole, history),
         )
         written = (
             derived.selectExpr(*self.plan.select())
@@ -86,7 +93,7 @@ class Pipeline:
         return tuple(dict.fromkeys([*self.plan.columns, *needed]))
 
     def _micro_batch(
-        self, fence: Fence, segments: Segments, count_from: int, history: History | None
+        self, fence: Fence, segments: Segments, count_from: int, whole: bool, history: History | None
     ) -> MicroBatch:
         return MicroBatch(
             self.bound.contract,
@@ -98,6 +105,9 @@ class Pipeline:
             self.tasks,
             segments,
             count_from,
+            whole,
+            self.folders,
+            self.semantics,
             self.window,
             self.bound.used,
             history,

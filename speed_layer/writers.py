@@ -179,6 +179,8 @@ class Writers:
             generation.shards,
             self.settings.dedupe_window,
             self.spark.sparkContext.defaultParallelism,
+            self.folders,
+            generation.semantics,
         )
         corrects = corrections_of(self.bound.source) is not None
         return MicroBatches(

@@ -7,8 +7,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from core import Count, Max, Mean, Min, Quantiles, Sum, Top, Uniques
+from core import Count, Max, Mean, Min, Quantiles, Ratio, Sum, Top, Uniques
 from core.measures import Measure, Partial
+from core.ratios import DENOMINATOR, NUMERATOR
 from tests.expressions import COLUMNS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,6 +20,12 @@ wides = st.integers(-(10**28) + 1, 10**28 - 1).map(lambda number: Decimal(f"{num
 ratios = st.floats(allow_nan=True, allow_infinity=True)
 moments = st.integers(-(10**15), 10**15).map(lambda micros: EPOCH + timedelta(microseconds=micros))
 
+
+def pairs(over: st.SearchStrategy[Any], under: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """What an event gives to a ratio."""
+    return st.fixed_dictionaries({NUMERATOR: st.none() | over, DENOMINATOR: st.none() | under})
+
+
 MEASURES: list[tuple[Measure, st.SearchStrategy[Any]]] = [
     (Count(), st.just(1)),
     (Count("text"), words),
@@ -27,6 +34,8 @@ MEASURES: list[tuple[Measure, st.SearchStrategy[Any]]] = [
     (Sum("wide"), wides),
     (Mean("number"), longs),
     (Mean("amount"), amounts),
+    (Ratio("number", "amount"), pairs(longs, amounts)),
+    (Ratio("wide", "number * 2"), pairs(wides, longs)),
     (Min("number"), longs),
     (Max("text"), words),
     (Min("ratio"), ratios),

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self, cast
@@ -18,6 +18,7 @@ from core import Count, Max, Mean, Min, Quantiles, Source, Sum, Top, Uniques, Vi
 from core.application import BoundSource
 from core.contracts import Contract
 from core.cuts import segment_of
+from core.declarations import Declaration
 from core.folders import Folders
 from core.keys import shard_of
 from core.layout import Layout, parse_field, unseal
@@ -196,12 +197,17 @@ class World:
 
 @contextmanager
 def open_world(
-    spark: SparkSession, settings: Settings, redis: Redis, topic: Callable[..., str]
+    spark: SparkSession,
+    settings: Settings,
+    redis: Redis,
+    topic: Callable[..., str],
+    views: Callable[[Source], list[View]] = _views,
+    declares: Sequence[Declaration] = (),
 ) -> Iterator[World]:
     """A world with a topic of two partitions and four shards."""
-    source = Source(topic(partitions=2), contract="visits")
+    source = Source(topic(partitions=2), contract="visits", declares=declares)
     contract = Contract.load(CONTRACT)
-    bound = BoundSource.of(source, contract, {view.name: view for view in _views(source)})
+    bound = BoundSource.of(source, contract, {view.name: view for view in views(source)})
     small = settings.model_copy(update={"shards": 4, "cut_interval": 3600.0, "trigger_interval": 0.05})
     with KafkaProducer(**kafka_options(settings), acks="all") as producer:
         yield World(spark, small, redis, bound, producer, {0: [], 1: []})

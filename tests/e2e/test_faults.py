@@ -126,6 +126,7 @@ def test_after_all_its_deaths_the_batch_job_publishes(trial: Trial) -> None:
 
 @pytest.mark.parametrize("point", points("speed"))
 def test_the_speed_job_dies_at(trial: Trial, point: str) -> None:
+    trial.warm("speed")
     with trial.fault(f"abort at {point}") as row:
         trial.plant(point, Action.ABORT)
         if point in AFTER_A_PUBLISH:

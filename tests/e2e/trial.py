@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -28,6 +28,7 @@ from tests.audit.auditor import Auditor, Tally
 from tests.audit.ledger import Ledger
 from tests.audit.stream import Stream
 from tests.audit.views import EDITS
+from tests.e2e.warm import drive_command, serving
 
 __all__ = ["AFTER_A_PUBLISH", "PATIENCE", "PROBES", "Row", "Trial", "settings_of"]
 
@@ -41,6 +42,7 @@ PROBES = [
     Probe("robot_edits", {"channel": "#vi.wikipedia"}),
 ]
 PATIENCE = 240.0  # on a machine that does other work as well
+SCRIPTS = {"batch": "batch_layer/job.py", "speed": "speed_layer/job.py"}
 AFTER_A_PUBLISH = ("speed.floor.after", "speed.expiry.before", "speed.expiry.within")
 
 
@@ -84,12 +86,15 @@ class Trial:
         self.settings, self.rows = settings, list[Row]()
         self.folders = Folders(settings.data_dir, EDITS.name)
         self.platform = Platform(settings, ["kafka", "redis", "speed", "api"])
+        speed = self.platform.processes["speed"]
+        self.platform.processes["speed"] = replace(speed, command=tuple(self._driver("speed")))
         self.ledger = Ledger(PROBES)
         self.auditor = Auditor(settings.api_url, self.ledger)
-        self._stack = ExitStack()
+        self._stack, self._jvms = ExitStack(), ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
+            stack.enter_context(self._jvms)  # ends when no driver is left
             stack.enter_context(self.platform)
             self.admin = KafkaAdminClient(**kafka_options(self.settings))
             stack.callback(self.admin.close)
@@ -148,16 +153,27 @@ class Trial:
         self.wait(lambda: struck(folder, point), f"a process at {point}", seconds)
         return struck_at(folder, point).stat().st_mtime
 
+    def warm(self, process: str) -> None:
+        """From their next start on drivers of a layer die alone: they share a JVM that lives on."""
+        if not self._jvm(process).exists():
+            self._jvms.enter_context(serving(self.settings, self._jvm(process), SCRIPTS[process]))
+
+    def _jvm(self, process: str) -> Path:
+        return self.settings.run_dir / f"{process}-jvm"
+
+    def _driver(self, process: str, *arguments: str) -> list[str]:
+        return drive_command(self._jvm(process), SCRIPTS[process], *arguments)
+
     @contextmanager
-    def job(self, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+    def job(self, command: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
         """A batch job, which ends with the block."""
-        command = job_command("batch_layer/job.py", *arguments)
         with running(command, self.platform.log("batch"), self.settings.environment()) as process:
             yield process
 
     def publish(self, *arguments: str) -> int:
         """One run of the batch job; its exit status."""
-        with self.job(*arguments) as job:
+        self.warm("batch")
+        with self.job(self._driver("batch", *arguments)) as job:
             return job.wait(PATIENCE)
 
     def let_segments_go(self) -> None:
@@ -175,7 +191,7 @@ class Trial:
         return _KILLS[POINTS[point].process](self, point, *arguments)
 
     def _kill_batch(self, point: str, *arguments: str) -> float:
-        with self.job(*arguments) as job:
+        with self.job(job_command(SCRIPTS["batch"], *arguments)) as job:
             self.wait_struck(point)
             killed = time.time()
             os.killpg(job.pid, signal.SIGKILL)
@@ -183,6 +199,7 @@ class Trial:
         return killed
 
     def _kill_speed(self, point: str) -> float:
+        assert not self._jvm("speed").exists(), "SIGKILL would leave the JVM alive"
         if point in AFTER_A_PUBLISH:
             self.let_segments_go()
         self.wait_struck(point)

@@ -19,7 +19,7 @@ from batch_layer.folds import foldable
 from batch_layer.recompute import commit_files, tiles, write_view
 from batch_layer.session import build_session
 from conf.settings import Settings
-from core import Count, Max, Mean, Min, Quantiles, Source, Sum, Top, Uniques, View
+from core import Count, Max, Mean, Min, Quantiles, Ratio, Source, Sum, Top, Uniques, View
 from core.folders import Folders
 from core.views import CompiledView
 from demo.dataset import edits
@@ -36,6 +36,8 @@ MEASURES = {
     "wides": Sum("wide"),
     "mean": Mean("number"),
     "mean_amount": Mean("amount"),
+    "ratio_of_sums": Ratio("number", "amount"),
+    "ratio_of_wides": Ratio("wide", "number * 3"),
     "first_text": Min("text"),
     "last_text": Max("text"),
     "least": Min("number"),

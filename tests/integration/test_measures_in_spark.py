@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from core import Count, Max, Mean, Min, Quantiles, Source, Sum, Top, Uniques, View, keys
+from core import Count, Max, Mean, Min, Quantiles, Ratio, Source, Sum, Top, Uniques, View, keys
 from core.buckets import floor
 from core.cuts import Cut, cuts_within, segment_of, segment_sql
 from core.expressions import compile_expression
@@ -36,6 +36,8 @@ VIEW = View(
         "wides": Sum("wide"),
         "mean": Mean("number"),
         "mean_amount": Mean("amount"),
+        "ratio_of_sums": Ratio("number", "amount"),
+        "ratio_of_wides": Ratio("wide", "number * 3"),
         "first_text": Min("text"),
         "last_text": Max("text"),
         "longest": Max("length(text)"),
@@ -124,7 +126,7 @@ def in_spark(events: "DataFrame") -> dict[int, Partial]:
 def inputs(events: "DataFrame") -> list[dict[str, Any]]:
     """What each row gives to each measure."""
     given = [f"{measure.row_sql(measure.sql)} as `{name}`" for name, measure in VIEW.measures.items()]
-    return [row.asDict() for row in events.selectExpr("g", *given).collect()]
+    return [row.asDict(recursive=True) for row in events.selectExpr("g", *given).collect()]
 
 
 def parts(partial: Partial) -> Iterable[tuple[str, Measure, Partial]]:

@@ -68,6 +68,18 @@ def test_the_application_of_the_clone_loads() -> None:
     assert len(application.source("wikipedia.edits").views) >= 6
 
 
+def test_the_application_with_visits_has_all_views_of_the_other_and_its_own() -> None:
+    folder = ROOT / "conf" / "contracts"
+    plain = Application.load("conf.definitions.wikipedia", folder).source()
+    bound = Application.load("conf.definitions.wikipedia_visits", folder).source()
+    assert (
+        bound.views.keys() - plain.views.keys() == {"visits_by_channel"}
+        and plain.views.keys() < bound.views.keys()
+    )
+    assert bound.derived_in(bound.view("visits_by_channel")) == ["visit_role", "visit_step", "visit_channel"]
+    assert bound.semantics(20) != plain.semantics(20) and not bound.derived_in(bound.view("wiki"))
+
+
 def test_an_unknown_view_or_source_suggests_the_nearest(load: Load) -> None:
     application = load()
     with pytest.raises(UnknownName, match="did you mean 'revenue'"):

@@ -17,7 +17,7 @@ from batch_layer.inputs import SECONDS, Asked
 from batch_layer.spill import _keys, _stored, _write
 from batch_layer.tile_files import Share, TileFile, write_share
 from batch_layer.wide import total
-from core import Count, Max, Mean, Min, Quantiles, Source, Sum, Top, Uniques, View
+from core import Count, Max, Mean, Min, Quantiles, Ratio, Source, Sum, Top, Uniques, View
 from core.buckets import DAY, HOUR, floor
 from core.keys import index_partition, key_text
 from core.measures import Measure, Partial
@@ -86,6 +86,16 @@ def test_a_fold_over_decimals_keeps_every_digit(groups: list[list[Decimal | None
         assert found == [sum((value for value in group if value is not None), Decimal(0)) for group in groups]
     for measure in (Min("d").bind(COLUMNS), Max("d").bind(COLUMNS)):
         assert _differing(measure, groups, pa.decimal128(38, 6)) == []
+
+
+PAIRS = st.fixed_dictionaries({"numerator": LONGS, "denominator": LONGS})
+
+
+@settings(deadline=None)
+@given(groups=st.lists(st.lists(PAIRS, min_size=1, max_size=5), min_size=1, max_size=5))
+def test_a_fold_over_pairs_gives_both_sums_of_a_ratio(groups: list[list[dict[str, int | None]]]) -> None:
+    kind = pa.struct([("numerator", pa.int64()), ("denominator", pa.int64())])
+    assert _differing(Ratio("number", "number").bind(COLUMNS), groups, kind) == []
 
 
 def test_a_sum_beyond_64_bits_is_exact_also_in_a_slice() -> None:

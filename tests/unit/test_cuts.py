@@ -1,5 +1,8 @@
 """Cuts and segments: who owns a record is a matter of offsets."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +28,50 @@ def growing_cuts(draw: st.DrawFn) -> list[Cut]:
 
 
 vectors = st.dictionaries(st.integers(0, PARTITIONS - 1), st.integers(0, 15))
+
+
+def naive_cuts_within(cuts: list[Cut], start: dict[int, int], end: dict[int, int]) -> tuple[int, list[Cut]]:
+    """By a look at every cut."""
+    behind = [cut for cut in cuts if all(cut.offset(p) <= start.get(p, 0) for p in {*cut.offsets, *end})]
+    rest = cuts[len(behind) :]
+    return len(behind), [cut for cut in rest if any(cut.offset(p) < last for p, last in end.items())]
+
+
+@SOME
+@given(growing_cuts(), vectors, vectors)
+def test_cuts_found_by_halving_are_those_of_a_look_at_each(
+    cuts: list[Cut], start: dict[int, int], more: dict[int, int]
+) -> None:
+    end = {p: start.get(p, 0) + more.get(p, 0) for p in {*start, *more}}
+    assert cuts_within(cuts, start, end) == naive_cuts_within(cuts, start, end)
+    for partition, offset in end.items():
+        assert segment_of(partition, offset, cuts) == sum(cut.offset(partition) <= offset for cut in cuts)
+
+
+class Counted(Sequence[Cut]):
+    """Cuts made when they are asked for; counts how often."""
+
+    looks = 0
+
+    def __len__(self) -> int:
+        return 100_000
+
+    def __getitem__(self, at: Any) -> Any:
+        found = range(1, 100_001)[at]
+        if isinstance(found, range):
+            return [self._cut(number) for number in found]
+        return self._cut(found)
+
+    def _cut(self, number: int) -> Cut:
+        self.looks += 1
+        return Cut(number, {0: number * 10})
+
+
+def test_a_long_life_of_cuts_is_not_walked_through() -> None:
+    cuts = Counted()
+    assert cuts_within(cuts, {0: 500_000}, {0: 500_015}) == (50_000, [cuts[50_000]])
+    assert segment_of(0, 500_000, cuts) == 50_000
+    assert 0 < cuts.looks < 100
 
 
 @SOME

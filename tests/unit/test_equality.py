@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from core import Count, Max, Quantiles, Source, Sum, Top, Uniques, View
 from core.copies import Copy, judge
 from core.cuts import Cut
-from core.equality import Cause, Difference, Place, Tally, compare, findings, late_findings, merged
+from core.equality import Cause, Difference, Place, Tally, attributed, compare, findings, merged
 from core.handoff import Generation, Progress
 from core.manifest import Pointer
 from core.measures import Measure, Partial
@@ -207,7 +207,7 @@ def test_a_value_that_cannot_be_read_differs_and_stops_nothing() -> None:
 
 def test_late_copies_are_told_where_they_show() -> None:
     batch, speed = fold([(5, "a", "x")]), fold([(5, "a", "x"), (5, "a", "x")])
-    lines = late_findings(VIEW, batch, speed, 1, [("1:x", 40, 0)])
+    lines = attributed(VIEW, batch, speed, 1, [("1:x", 40, 0)], Cause.DUPLICATE)
     assert [(f.measure, f.expected, f.found, f.difference) for f in lines] == [
         ("edits", 1, 2, 1), ("n", 5, 10, 5), ("sizes", 1, 2, 1), ("pages", 1, 2, 1),
     ]  # fmt: skip

@@ -15,6 +15,7 @@ from conf.settings import Settings
 from core.errors import LeaseHeld
 from core.leases import hold
 from local import wait
+from local.child import running
 from local.errors import NotReady, PortTaken
 from local.fetch import IVY, _expected
 from local.processes import UnknownProcess, chosen, processes
@@ -83,6 +84,15 @@ def test_a_tether_that_is_told_to_stop_leaves_nobody_behind() -> None:
         tether.terminate()
         assert tether.wait(10) == 128 + signal.SIGTERM
     assert all(gone(pid) for pid in pids)
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="time is not divided by sessions here")
+def test_all_that_a_command_starts_yields_to_other_sessions(tmp_path: Path) -> None:
+    ours = Path("/proc/self/autogroup").read_text()
+    with running(["sleep", "60"], tmp_path / "log", niceness=7) as process:
+        theirs = Path(f"/proc/{process.pid}/autogroup").read_text()
+    assert theirs.split()[-2:] == ["nice", "7"]
+    assert Path("/proc/self/autogroup").read_text() == ours
 
 
 def test_a_taken_port_names_the_setting_to_change() -> None:

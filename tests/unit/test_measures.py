@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import Count, Max, Mean, Min, Quantiles, Sum, Top, Uniques
+from core import Count, Max, Mean, Min, Quantiles, Ratio, Sum, Top, Uniques
 from core.errors import DefinitionError
 from core.measures import Measure
 from tests.expressions import COLUMNS
@@ -86,6 +86,10 @@ def test_exact_measures_show_what_python_computes() -> None:
     assert shown(Sum("number"), values) == 2**64 - 4
     assert shown(Mean("number"), [1, 2, None]) == 1.5
     assert shown(Mean("number"), []) is None
+    pairs = [{"numerator": n, "denominator": d} for n, d in ((3, 2), (None, 2), (-1, None), (2**63 - 1, 0))]
+    assert shown(Ratio("number", "number"), pairs[:3]) == 0.5
+    assert shown(Ratio("number", "number"), pairs) == (2**63 + 1) / 4
+    assert shown(Ratio("number", "number"), pairs[2:3]) is None
     assert shown(Min("number"), values) == -5
     assert shown(Max("text"), ["a", "日", None, "é"]) == "日"
     assert shown(Max("moment"), []) is None
@@ -163,6 +167,8 @@ def test_top_values_lie_within_their_bounds(values: list[str]) -> None:
         (Quantiles("text"), "it takes long, decimal, double"),
         (Top("number"), "it takes string"),
         (Sum(), "Sum needs an expression"),
+        (Ratio("number"), "needs two expressions: what is divided, and by what"),
+        (Ratio("number", "text"), "Sum('text') is over string; it takes long, decimal"),
         (Sum("NULL"), "is over null"),
     ],
 )

@@ -120,6 +120,7 @@ def test_a_segment_is_closed_once_its_cut_is_reached_everywhere() -> None:
     assert closed_segments(cuts, Progress(1, {0: 25, 1: 9}, 3, 0)) == 2
     assert closed_segments(cuts, Progress(1, {0: 25, 1: 9}, 1, 0)) == 1
     assert closed_segments(cuts, Progress(1, {0: 5}, 3, 0)) == 0
+    assert closed_segments(cuts, Progress(1, {0: 25, 1: 9}, 9, 0)) == 2, "cuts this process has not read"
     assert closed_segments(cuts, None) == 0
 
 

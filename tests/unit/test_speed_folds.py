@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import Count, Max, Mean, Min, Quantiles, Sum, Top, Uniques
+from core import Count, Max, Mean, Min, Quantiles, Ratio, Sum, Top, Uniques
 from core.measures import Measure, Slot
 from core.packing import Codec
 from speed_layer.columns import blobs, decimals, doubles, longs, pack, values
@@ -57,6 +57,20 @@ def test_a_fold_over_doubles_gives_the_same_quantiles_and_extremes(groups: list[
     for measure in (Quantiles("x"), Min("x"), Max("x")):
         bound = measure.bind(COLUMNS)
         assert _folded(bound, groups, pa.float64()) == _one_by_one(bound, groups)
+
+
+PAIRS = st.fixed_dictionaries({"numerator": LONGS, "denominator": LONGS})
+
+
+@settings(deadline=None)
+@given(groups=st.lists(st.lists(PAIRS, min_size=1, max_size=5), min_size=1, max_size=5))
+def test_a_fold_over_pairs_gives_both_sums_of_a_ratio(groups: list[list[dict[str, int | None]]]) -> None:
+    kind = pa.struct([("numerator", pa.int64()), ("denominator", pa.int64())])
+    bound = Ratio("n", "n").bind(COLUMNS)
+    assert _folded(bound, groups, kind) == _one_by_one(bound, groups)
+    decimals = pa.struct([("numerator", pa.int64()), ("denominator", pa.decimal128(10, 2))])
+    wide = [[{"numerator": 3, "denominator": Decimal("0.01")}, {"numerator": None, "denominator": None}]]
+    assert _folded(Ratio("n", "d").bind(COLUMNS), wide, decimals) == [300.0]
 
 
 def test_a_fold_over_decimals_keeps_every_digit() -> None:

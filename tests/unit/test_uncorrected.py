@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core import Corrections, Count, Max, Mean, Min, Quantiles, Source, Sum, Top, Uniques, View
+from core import Corrections, Count, Max, Mean, Min, Quantiles, Ratio, Source, Sum, Top, Uniques, View
 from core.corrections import check_alone
 from core.declarations import Declaration
 from core.errors import DefinitionError
@@ -29,7 +29,7 @@ VIEW = View("spent", ORDERS, MEASURES)
 
 
 def test_counts_sums_and_means_can_be_taken_back_and_nothing_else() -> None:
-    assert {type(measure) for measure, _ in BOUND if measure.invertible} == {Count, Sum, Mean}
+    assert {type(measure) for measure, _ in BOUND if measure.invertible} == {Count, Sum, Mean, Ratio}
     assert {type(measure) for measure, _ in BOUND if not measure.invertible} == {
         Min, Max, Uniques, Quantiles, Top,
     }  # fmt: skip

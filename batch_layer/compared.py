@@ -1,0 +1,28 @@
+"""What the check of a publish compares, for whatever derives columns of it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame
+
+from conf.settings import Settings
+from core.contracts import Contract
+from core.cuts import Cut
+from core.handoff import Generation
+
+__all__ = ["Compared"]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What is compared: segments from cut `start` to before the last of `cuts`, as `generation` has them.
+
+    `master` is the master dataset that covers them, and all before.
+    """
+
+    contract: Contract
+    master: DataFrame
+    cuts: Sequence[Cut]
+    start: Cut
+    generation: Generation
+    settings: Settings
