@@ -19,7 +19,7 @@ from core.visits import LATER, SECOND, START, Visits
 
 __all__ = ["declared_visits", "index_visits", "last_visits", "roles"]
 
-_BEFORE, _NUMBER, _PLACE = "__before", "__visit", "__place"
+_ALONE, _BEFORE, _NUMBER, _PLACE = "__alone", "__before", "__visit", "__place"
 
 
 def declared_visits(declarations: Sequence[object]) -> Visits | None:
@@ -30,14 +30,14 @@ def roles(events: DataFrame, visits: Visits, event_time: str, position: str) -> 
     """Events with the derived columns; a user's are in the order of their times, equal ones of positions."""
     user = F.col(f"`{visits.user}`")
     # events without a user are no visit, and would all meet in one task
-    alone = F.when(user.isNull(), F.col(position))
+    spread = events.withColumn(_ALONE, F.expr(f"if(`{visits.user}` IS NULL, `{position}`, NULL)"))
     order = [F.col(f"`{event_time}`"), F.col(position)]
-    ordered = Window.partitionBy(user, alone).orderBy(*order)
+    ordered = Window.partitionBy(user, F.col(_ALONE)).orderBy(*order)
     pause = F.expr(f"unix_micros(`{event_time}`) - unix_micros({_BEFORE})")
     began = pause.isNull() | (pause > visits.gap_micros)
-    earlier = events.withColumn(_BEFORE, F.lag(F.col(f"`{event_time}`")).over(ordered))
+    earlier = spread.withColumn(_BEFORE, F.lag(F.col(f"`{event_time}`")).over(ordered))
     numbered = earlier.withColumn(_NUMBER, F.sum(began.cast("long")).over(ordered))
-    within = Window.partitionBy(user, alone, F.col(_NUMBER)).orderBy(*order)
+    within = Window.partitionBy(user, F.col(_ALONE), F.col(_NUMBER)).orderBy(*order)
     placed = numbered.withColumn(_PLACE, F.row_number().over(within))
     carried = [
         _of_a_user(user, F.first(F.col(f"`{name}`")).over(within)).alias(column)

@@ -152,6 +152,49 @@ def verdict(world: World) -> dict[str, Any]:
     return dict(newest)
 
 
+def test_a_day_of_wikipedia_by_spark_is_what_plain_python_says(
+    spark: SparkSession, settings: Settings, tmp_path: Path
+) -> None:
+    day = [event | {"event_time": _millis(event)} for event in edits(settings)]
+    placed = [(n % 3, n // 3, event) for n, event in enumerate(day)]
+    rows = [(p << 48 | o, e["event_id"], e["event_time"], e["user"], e["channel"]) for p, o, e in placed]
+    frame = spark.createDataFrame(
+        rows, f"`{POSITION}` bigint, event_id string, ms bigint, user string, channel string"
+    ).selectExpr(f"`{POSITION}`", "event_id", "timestamp_millis(ms) AS event_time", "user", "channel")
+    declared = Visits(carry=["channel"]).bind({"user": "string", "channel": "string"})
+    derived = roles(frame, declared, "event_time", POSITION).persist()
+    found = {row.event_id: (row.visit_role, row.visit_step, row.visit_channel) for row in derived.collect()}
+    wanted = {key: (r, step, e["channel"]) for key, (r, step, e) in told(placed, GAP, 1000).items()}
+    assert found == wanted
+    folders = Folders(tmp_path, "wiki")
+    staged = folders.index(1)
+    staged.mkdir(parents=True)
+    files = index_visits(derived, declared, "event_time", 4, staged, tmp_path / "scratch")
+    last = {visit[0][2]["user"]: visit for visit in visits_of(placed, GAP)}
+    names = {f"{VISITS}/{file.number}.mdb": file.sha256 for file in files}
+    manifest = Manifest(1, "wiki", 7, Cut(7, {}).offsets, "c", "t", 0, "abc", "", index=names)
+    index = VisitIndex.of(folders, manifest)
+    assert index is not None and not (tmp_path / "scratch").exists()
+    looked = index.look_up(declared, [*last, "nobody"])
+    assert looked == {
+        user: Visit(
+            visit[0][2]["event_time"] * 1000, visit[-1][2]["event_time"] * 1000, len(visit) == 1,
+            (visit[0][2]["channel"],),
+        )
+        for user, visit in last.items()
+    }  # fmt: skip
+    folders.publications().manifests.append(1, manifest.entry())
+    assert choose(folders, "abc", 5, 7) == index
+    assert unknown_before(folders, "abc", 7) is None and unknown_before(folders, "abc", 0) is None
+    assert "visits that are under way at cut 6" in str(unknown_before(folders, "abc", 6))
+    for semantics, count_from, consumed in (("other", 5, 7), ("abc", 8, 9), ("abc", 5, 6)):
+        assert choose(folders, semantics, count_from, consumed) is None
+
+
+def _millis(event: dict[str, Any]) -> int:
+    return int(parse_instant(event["event_time"]) // 1000)
+
+
 def test_a_visit_counts_once_over_cuts_publishes_replays_and_a_new_generation(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,46 +270,3 @@ def test_users_of_whom_nothing_is_needed_are_forgotten_and_found_in_the_index(wo
 
 def keys_of_visits(world: World) -> list[str]:
     return [world.layout.visits(world.current(), shard) for shard in range(world.settings.shards)]
-
-
-def test_a_day_of_wikipedia_by_spark_is_what_plain_python_says(
-    spark: SparkSession, settings: Settings, tmp_path: Path
-) -> None:
-    day = [event | {"event_time": _millis(event)} for event in edits(settings)]
-    placed = [(n % 3, n // 3, event) for n, event in enumerate(day)]
-    rows = [(p << 48 | o, e["event_id"], e["event_time"], e["user"], e["channel"]) for p, o, e in placed]
-    frame = spark.createDataFrame(
-        rows, f"`{POSITION}` bigint, event_id string, ms bigint, user string, channel string"
-    ).selectExpr(f"`{POSITION}`", "event_id", "timestamp_millis(ms) AS event_time", "user", "channel")
-    declared = Visits(carry=["channel"]).bind({"user": "string", "channel": "string"})
-    derived = roles(frame, declared, "event_time", POSITION).persist()
-    found = {row.event_id: (row.visit_role, row.visit_step, row.visit_channel) for row in derived.collect()}
-    wanted = {key: (r, step, e["channel"]) for key, (r, step, e) in told(placed, GAP, 1000).items()}
-    assert found == wanted
-    folders = Folders(tmp_path, "wiki")
-    staged = folders.index(1)
-    staged.mkdir(parents=True)
-    files = index_visits(derived, declared, "event_time", 4, staged, tmp_path / "scratch")
-    last = {visit[0][2]["user"]: visit for visit in visits_of(placed, GAP)}
-    names = {f"{VISITS}/{file.number}.mdb": file.sha256 for file in files}
-    manifest = Manifest(1, "wiki", 7, Cut(7, {}).offsets, "c", "t", 0, "abc", "", index=names)
-    index = VisitIndex.of(folders, manifest)
-    assert index is not None and not (tmp_path / "scratch").exists()
-    looked = index.look_up(declared, [*last, "nobody"])
-    assert looked == {
-        user: Visit(
-            visit[0][2]["event_time"] * 1000, visit[-1][2]["event_time"] * 1000, len(visit) == 1,
-            (visit[0][2]["channel"],),
-        )
-        for user, visit in last.items()
-    }  # fmt: skip
-    folders.publications().manifests.append(1, manifest.entry())
-    assert choose(folders, "abc", 5, 7) == index
-    assert unknown_before(folders, "abc", 7) is None and unknown_before(folders, "abc", 0) is None
-    assert "visits that are under way at cut 6" in str(unknown_before(folders, "abc", 6))
-    for semantics, count_from, consumed in (("other", 5, 7), ("abc", 8, 9), ("abc", 5, 6)):
-        assert choose(folders, semantics, count_from, consumed) is None
-
-
-def _millis(event: dict[str, Any]) -> int:
-    return int(parse_instant(event["event_time"]) // 1000)

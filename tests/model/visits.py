@@ -106,22 +106,21 @@ class Platform:
 
     def make_cut(self, leader: bool) -> None:
         """At the end of what is written, or of the log: batch does so where nobody leads."""
-        if self.planned is None:
-            offsets = self.end if leader else {p: len(log) for p, log in enumerate(self.log)}
-            if reaches(offsets, self.cut(len(self.cuts)).offsets) and reaches(offsets, self.end):
-                self.cuts.append(Cut(len(self.cuts) + 1, dict(offsets)))
+        offsets = self.end if leader else {p: len(log) for p, log in enumerate(self.log)}
+        behind = self.cut(len(self.cuts)).offsets, self.planned or self.end
+        if all(reaches(offsets, each) for each in behind):
+            self.cuts.append(Cut(len(self.cuts) + 1, dict(offsets)))
 
     def publish(self) -> None:
         """A version up to the newest cut, and the speed job has not looked yet."""
         self.boundaries.append(len(self.cuts))
 
     def maintain(self, forget: bool) -> None:
-        """The job follows readers; what lies below the floor goes at once, or later."""
-        if self.planned is None:
-            self.floor = max(self.floor, min(self.boundaries[-2:]))
-            if forget:
-                self.fields = {p: held for p, held in self.fields.items() if p[1] >= self.floor}
-                self.held = {user: held for user, held in self.held.items() if held.last >= self.floor}
+        """The job follows readers, also before a replay; what lies below the floor goes at once, or later."""
+        self.floor = max(self.floor, min(self.boundaries[-2:]))
+        if forget:
+            self.fields = {p: held for p, held in self.fields.items() if p[1] >= self.floor}
+            self.held = {user: held for user, held in self.held.items() if held.last >= self.floor}
 
     # --- how it works -------------------------------------------------------------------------------------
 

@@ -6,7 +6,6 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import sleep
 from typing import Any
 
 import pytest
@@ -222,7 +221,7 @@ def test_a_phase_holds_what_its_processes_used_also_those_that_ended() -> None:
             )
             assert child.stdout is not None
             child.stdout.readline()
-            sleep(0.6)  # until it was looked at
+            meter.look()
             child.communicate()
         with meter.phase() as after:
             pass
