@@ -5,36 +5,59 @@ a publish takes over from it, is in `speed_rules.py`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame
 
+from batch_layer.correcting import chains_of, correct
 from batch_layer.looking_up import look_up
 from batch_layer.positions import POSITION
 from batch_layer.visits import roles
 from core.contracts import Contract
+from core.corrections import Corrections
 from core.cuts import Cut
 from core.declarations import Declaration, step_of
 from core.errors import NotExact
 from core.lookups import Lookup
 from core.visits import Visits
 
-__all__ = ["History", "check_additive", "derive"]
+__all__ = ["History", "Told", "check_additive", "derive"]
+
+
+@dataclass
+class Told:
+    """What a step says beside the events it gives: counts for the manifest, and chains for the index."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    chains: DataFrame | None = None
 
 
 @dataclass(frozen=True)
 class History:
-    """What a step may ask beside the events; `cuts` are those up to the boundary."""
+    """What a step may ask beside the events; `cuts` are those up to the boundary.
+
+    `used` are the columns of the contract that views read, with their types.
+    """
 
     contract: Contract
     cuts: Sequence[Cut]
+    used: Mapping[str, str] = field(default_factory=dict)
+    told: Told = field(default_factory=Told)
+
+
+def corrected(events: DataFrame, declared: Corrections, history: History) -> DataFrame:
+    found = correct(events, declared, history.contract)
+    history.told.counts |= found.counts
+    history.told.chains = chains_of(events, declared, history.contract, history.used)
+    return found.frame
 
 
 # events that count, each id once: `POSITION` and the contract's columns, and what was derived before
 Step = Callable[[DataFrame, Any, History], DataFrame]
 _STEPS: Mapping[type[Declaration], Step] = {
     Lookup: lambda events, lookup, _: look_up(events, lookup),
+    Corrections: corrected,
     Visits: lambda events, visits, history: roles(events, visits, history.contract.event_time, POSITION),
 }
 

@@ -21,7 +21,7 @@ from core.cuts import Cut, Offsets
 from core.equality import Cause
 from core.views import CompiledView
 
-__all__ = ["SEGMENT", "Contested", "SegmentEvents", "read_segments"]
+__all__ = ["SEGMENT", "Contested", "SegmentEvents", "read_segments", "segments"]
 
 SEGMENT = "__segment"
 _BITS = 48
@@ -52,13 +52,16 @@ class SegmentEvents:
 
     `frame` is made of persisted ones, which whoever made this session's cache clears. `doubts` are about
     columns that were derived; where there are some, `restated` has the events as batch derives them, and
-    those in doubt.
+    those in doubt. Where events are corrected, `taken` are those that corrections of these segments take
+    back, with the segment of the correction, and `stopped` has the positions of all that were.
     """
 
     frame: DataFrame
     copies: bool
     doubts: tuple[Contested, ...] = ()
     restated: tuple[DataFrame, DataFrame] | None = None
+    taken: DataFrame | None = None
+    stopped: DataFrame | None = None
 
     @property
     def counted(self) -> DataFrame:
@@ -73,6 +76,13 @@ class SegmentEvents:
     @property
     def by_batch(self) -> DataFrame:
         return self.counted.where("NOT coalesce(late, false)") if self.copies else self.frame
+
+    @property
+    def remaining(self) -> DataFrame:
+        """What batch counts once all corrections are known."""
+        if self.stopped is None:
+            return self.by_batch
+        return self.by_batch.join(self.stopped, POSITION, "left_anti")
 
     @property
     def contested(self) -> Sequence[Contested]:
@@ -94,16 +104,16 @@ def read_segments(
     other = master.where(_between({}, end)).where(F.col("contract") != contract.fingerprint)
     stale = int(not other.isEmpty())
     new = _valid(master.where(_between(start.offsets, end)), contract, stale)
-    new = new.withColumn(SEGMENT, _segments(cuts)).persist()
+    new = new.withColumn(SEGMENT, segments(cuts)).persist()
     before = _valid(master.where(_between({}, start.offsets)), contract, stale) if start.number else None
     copies = _copies(new, before, contract.event_id)
     if copies is None:
         return SegmentEvents(new, False)
-    found = _verdicts(copies.withColumn(SEGMENT, _segments(cuts)), start.number, reads_from, window)
+    found = _verdicts(copies.withColumn(SEGMENT, segments(cuts)), start.number, reads_from, window)
     return SegmentEvents(new.join(found, POSITION, "left"), True)
 
 
-def _segments(cuts: Sequence[Cut]) -> Column:
+def segments(cuts: Sequence[Cut], of: str = POSITION) -> Column:
     """The segment of a position, by a search: as an SQL expression it would grow with the number of cuts."""
     partitions = {partition for cut in cuts for partition in cut.offsets}
     places = {p: np.array([cut.offset(p) for cut in cuts], np.int64) for p in partitions}
@@ -113,7 +123,7 @@ def _segments(cuts: Sequence[Cut]) -> Column:
         return pa.array(_search(found >> _BITS, found & ((1 << _BITS) - 1), places, len(cuts)), pa.int64())
 
     # its overloads know no pyarrow, of which mypy sees nothing
-    return cast(Column, cast(Any, arrow_udf)(segment, "bigint")(F.col(POSITION)))
+    return cast(Column, cast(Any, arrow_udf)(segment, "bigint")(F.col(of)))
 
 
 def _copies(new: DataFrame, before: DataFrame | None, event_id: str) -> DataFrame | None:

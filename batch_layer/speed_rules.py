@@ -8,10 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pyspark.sql import functions as F
+
 from batch_layer.compared import Compared
+from batch_layer.correcting import BY, correct
+from batch_layer.events import read_counted
 from batch_layer.looking_up import look_up
-from batch_layer.segment_events import SegmentEvents
+from batch_layer.positions import POSITION
+from batch_layer.segment_events import SEGMENT, SegmentEvents, segments
 from batch_layer.visit_rules import as_counted
+from core.corrections import Corrections
 from core.declarations import Declaration, step_of
 from core.lookups import Lookup
 from core.visits import Visits
@@ -25,11 +31,27 @@ def looked_up(events: SegmentEvents, declared: Lookup, _: Compared) -> SegmentEv
     restated = events.restated
     if restated is not None:
         restated = look_up(restated[0], declared), look_up(restated[1], declared)
-    return replace(events, frame=look_up(events.frame, declared), doubts=doubts, restated=restated)
+    taken = None if events.taken is None else look_up(events.taken, declared)
+    frame = look_up(events.frame, declared)
+    return replace(events, frame=frame, doubts=doubts, restated=restated, taken=taken)
+
+
+def corrected(events: SegmentEvents, declared: Corrections, compared: Compared) -> SegmentEvents:
+    """What corrections of these segments take back, from wherever it lies, as all of history says."""
+    counted = read_counted(compared.master, compared.contract, compared.cuts)
+    stopped = correct(counted, declared, compared.contract).stopped
+    since = stopped.where("NOT retracts").select(POSITION, segments(compared.cuts, BY).alias(SEGMENT))
+    taken = counted.join(since.where(F.col(SEGMENT) >= compared.start.number), POSITION).persist()
+    frame = events.frame.where(f"NOT {declared.retracting_sql}")
+    return replace(events, frame=frame, taken=taken, stopped=stopped.select(POSITION))
 
 
 Step = Callable[[SegmentEvents, Any, Compared], SegmentEvents]
-_STEPS: Mapping[type[Declaration], Step] = {Lookup: looked_up, Visits: as_counted}
+_STEPS: Mapping[type[Declaration], Step] = {
+    Corrections: corrected,
+    Lookup: looked_up,
+    Visits: as_counted,
+}
 
 
 def derive_as_speed(

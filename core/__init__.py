@@ -3,6 +3,7 @@
 An application's definitions need no more than what is listed here.
 """
 
+from core.corrections import Corrections
 from core.exact import Count, Max, Mean, Min, Sum
 from core.lookups import Lookup
 from core.ratios import Ratio
@@ -12,6 +13,6 @@ from core.views import View
 from core.visits import Visits
 
 __all__ = [
-    "Count", "Lookup", "Max", "Mean", "Min", "Quantiles", "Ratio", "Source", "Sum", "Top", "Uniques", "View",
-    "Visits",
+    "Corrections", "Count", "Lookup", "Max", "Mean", "Min", "Quantiles", "Ratio", "Source", "Sum", "Top",
+    "Uniques", "View", "Visits",
 ]  # fmt: skip

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.contracts import Contract
+from core.corrections import check_company
 from core.declarations import Declaration, bind_all
 from core.errors import DefinitionError
 from core.semantics import Meaning, meaning_of
@@ -27,6 +28,7 @@ class BoundSource:
     @classmethod
     def of(cls, source: Source, contract: Contract, definitions: Mapping[str, View]) -> "BoundSource":
         """Checks declarations and views against the contract; raises `DefinitionError`."""
+        check_company(source)
         declarations, columns = bind_all(f"source {source.name!r}", source.declares, contract.types)
         views = {name: view.compile(columns) for name, view in definitions.items()}
         return cls(source, contract, definitions, views, declarations)
@@ -35,6 +37,14 @@ class BoundSource:
     def columns(self) -> dict[str, str]:
         """Name -> type of all that views may use: the contract's columns, and those that are derived."""
         return {**self.contract.types, **self.derived}
+
+    @property
+    def used(self) -> dict[str, str]:
+        """Name -> type of the contract's columns that views, or what they use is derived from, read, and of
+        the event's time."""
+        views = {self.contract.event_time}.union(*(view.reads for view in self.views.values()))
+        read = self.needed_for(views)
+        return {name: kind for name, kind in self.contract.types.items() if name in read}
 
     @property
     def derived(self) -> dict[str, str]:

@@ -24,10 +24,11 @@ UNREADABLE = (struct.error, ValueError, IndexError, RuntimeError)  # what a dama
 
 
 class Cause(StrEnum):
-    """Why two sides differ, the gravest last: batch knows an earlier copy; the order in which events came to
-    the speed layer; nobody knows."""
+    """Why two sides differ, the gravest last: batch knows an earlier copy; batch leaves out what was
+    corrected; the order in which events came to the speed layer; nobody knows."""
 
     DUPLICATE = "duplicate"
+    RESTATEMENT = "restatement"
     OUT_OF_ORDER = "out-of-order"
     UNKNOWN = "unknown"
 

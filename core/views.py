@@ -7,13 +7,15 @@ from itertools import accumulate, pairwise, starmap
 from typing import Any
 
 from core.buckets import parse_bucket, tiles_of
+from core.corrections import corrections_of
 from core.errors import DefinitionError, DuplicateView, UnknownName
 from core.expressions import Expression, compile_expression
 from core.keys import KEY_TYPES, columns_in, key_text, key_text_sql, part_text
 from core.measures import Measure, Partial, Slot
 from core.names import RESERVED, check_name
-from core.packing import Codec, fold
+from core.packing import Codec, fold, retracted
 from core.sources import Source
+from core.uncorrected import Uncorrected, correctable
 
 _PARAMETERS = (  # of questions: no part of a key is named like one
     "last", "zone", "by", "n", "order", "limit", "cursor", "version", "as_of_cut", "as_of_offsets",
@@ -62,9 +64,13 @@ class View:
             width=parse_bucket(self.bucket),
             key={name: key_part(text, columns) for name, text in self._key.items()},
             where=_condition(self.where, columns),
-            measures={name: measure.bind(columns) for name, measure in self.measures.items()},
+            measures={name: self._kept(measure.bind(columns)) for name, measure in self.measures.items()},
             event_time=f"`{self.source.event_time}`",
         )
+
+    def _kept(self, measure: Measure) -> Measure:
+        """The measure as both layers keep it: where events are corrected, with what it could not follow."""
+        return correctable(measure) if corrections_of(self.source) else measure
 
     @property
     def _key(self) -> dict[str, str]:
@@ -165,6 +171,10 @@ class CompiledView:
         """Many partials merged in one pass; `zero` if there are none."""
         return fold(tuple(self.measures.values()), partials)
 
+    def retracted(self, partial: Partial, events: int) -> Partial:
+        """What merged in takes back the `events` that a partial is of, as far as measures can."""
+        return retracted(tuple(self.measures.values()), partial, events)
+
     def lift(self, values: Mapping[str, Any]) -> Partial:
         """The partial of one event, given each measure's input value by the measure's name (for oracles)."""
         return tuple(v for name, measure in self.measures.items() for v in measure.lift(values[name]))
@@ -176,6 +186,16 @@ class CompiledView:
     @cached_property
     def _shown(self) -> tuple[tuple[str, Callable[[Partial], Any], slice], ...]:
         return tuple((name, self.measures[name].present, at) for name, at in self.places.items())
+
+    def uncorrected(self, partial: Partial) -> dict[str, int]:
+        """The measures that hold events which were corrected, and how many of these; empty if none does."""
+        found = {name: self.measures[name].uncorrected(partial[self.places[name]]) for name in self._followed}
+        return {name: events for name, events in found.items() if events}
+
+    @cached_property
+    def _followed(self) -> list[str]:
+        """The measures that no event can be taken back from, where a source declares corrections."""
+        return [name for name, measure in self.measures.items() if isinstance(measure, Uncorrected)]
 
     @cached_property
     def places(self) -> dict[str, slice]:

@@ -9,7 +9,7 @@ from typing import Any
 from core.measures import Partial
 from core.narrowing import narrowed
 from core.ranking import Score, rank
-from serving_layer.answers import rows_of, standing
+from serving_layer.answers import rows_of, standing, uncorrected_in
 from serving_layer.cursors import Cursor
 from serving_layer.gathering import Gathered
 from serving_layer.listings import Page, Prefix, Ranking, key_of_text
@@ -35,7 +35,7 @@ async def compose_query(query: Query, gathered: Gathered) -> dict[str, Any]:
         "view": query.question.view.name,
         **_range(query.question),
         "results": results,
-        **standing(gathered),
+        **standing(gathered, rows.uncorrected),
         "read": _read(gathered),
     }
 
@@ -54,7 +54,7 @@ async def compose_page(page: Page, gathered: Gathered) -> dict[str, Any]:
         "results": results,
         "cursor": gathered.more and Cursor(page.digest, first, gathered.more).text,
         "version_changed": version != first,
-        **standing(gathered),
+        **standing(gathered, rows.uncorrected),
         "read": {**_read(gathered), "unnamed": gathered.unnamed},
     }
 
@@ -65,19 +65,25 @@ async def compose_ranking(ranking: Ranking, gathered: Gathered) -> dict[str, Any
     found = rank(scores, ranking.most, ranking.least_first)
     view = ranking.prefix.question.view
     rows = _Rows(ranking.prefix.question, gathered, [ranking.measure])
+    uncorrected = rows.uncorrected
     first = [
-        {"rank": number, "key": key_of_text(view, keys[place]), "certain": certain, **rows.of(keys[place])[0]}
+        {
+            "rank": number,
+            "key": key_of_text(view, keys[place]),
+            "certain": certain and not uncorrected,
+            **rows.of(keys[place])[0],
+        }
         for number, (place, certain) in enumerate(zip(found.first, found.certain, strict=True), 1)
     ]
-    exact = not gathered.unnamed and all(score.lower == score.upper for score in scores)
+    exact = not gathered.unnamed and not uncorrected and all(score.lower == score.upper for score in scores)
     return {
         **_listed(ranking.prefix),
         "by": ranking.by,
         "order": "least" if ranking.least_first else "most",
         "rows": first,
         "exact": exact,
-        "others": {"keys": len(scores) - len(first), "bound": found.bound},
-        **standing(gathered),
+        "others": {"keys": len(scores) - len(first), "bound": None if uncorrected else found.bound},
+        **standing(gathered, uncorrected),
         "read": {**_read(gathered), "unnamed": gathered.unnamed},
     }
 
@@ -89,6 +95,12 @@ class _Rows:
         self._question = replace(question, view=narrowed(question.view, measures))
         self._gathered = gathered
         self._presenter = Presenter(self._question.view, None, question.zone)
+
+    @property
+    def uncorrected(self) -> dict[str, int]:
+        """The measures that hold events which were corrected, of any key, and how many."""
+        speed = (one for some in (self._gathered.speed_of or {}).values() for _, one in some)
+        return uncorrected_in(self._question.view, speed)
 
     def of(self, key: str) -> list[dict[str, Any]]:
         gathered = self._gathered

@@ -12,13 +12,16 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from core.contracts import Contract
+from core.corrections import Corrections
 from core.declarations import Declaration, step_of
 from core.folders import Folders
 from core.layout import Layout
 from core.lookups import Lookup
 from core.visits import Visits
 from speed_layer.clients import RedisAddress
+from speed_layer.correct_step import CorrectStep
 from speed_layer.decode_step import SPARK, Segments
+from speed_layer.event_chains import History
 from speed_layer.looking_up import look_up
 from speed_layer.scripts import Fence
 from speed_layer.visit_step import VisitStep, by_user, known, unknown_before
@@ -29,7 +32,11 @@ __all__ = ["MicroBatch", "derive", "unknown_at_start"]
 @dataclass(frozen=True)
 class MicroBatch:
     """What a step may ask beside the events. Segments below `count_from` are not counted here; `whole` says
-    that the generation knew at its start all of what lies before."""
+    that the generation knew at its start all of what lies before.
+
+    `used` are the columns of the contract that views read, with their types. `history` has the chains of
+    what lies below `count_from`, where events are corrected and a version has them.
+    """
 
     contract: Contract
     redis: RedisAddress
@@ -43,6 +50,17 @@ class MicroBatch:
     whole: bool
     folders: Folders
     semantics: str
+    window: int
+    used: Mapping[str, str]
+    history: History | None
+
+
+def _corrected(events: DataFrame, declared: Corrections, batch: MicroBatch) -> DataFrame:
+    step = CorrectStep(
+        declared, batch.contract, batch.used, batch.redis, batch.layout, batch.generation, batch.fence,
+        batch.shards, batch.window, batch.count_from, batch.history,
+    )  # fmt: skip
+    return events.mapInArrow(step, step.schema)
 
 
 # decoded events: `SEGMENT`, `NOTE`, `POSITION`, those of the contract's columns that are read, and what was
@@ -71,6 +89,7 @@ def unknown_at_start(
 
 
 _STEPS: Mapping[type[Declaration], Step] = {
+    Corrections: _corrected,
     Lookup: lambda events, lookup, _: look_up(events, lookup),
     Visits: _visits,
 }

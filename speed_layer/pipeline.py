@@ -12,6 +12,7 @@ from core.layout import Layout
 from speed_layer.clients import RedisAddress
 from speed_layer.decode_step import DecodeStep, Segments
 from speed_layer.deriving import MicroBatch, derive
+from speed_layer.event_chains import History
 from speed_layer.faults import TaskFailed, of_text
 from speed_layer.fold_step import PARTIALS, FoldStep
 from speed_layer.notes import Notes
@@ -39,7 +40,13 @@ class Pipeline:
     semantics: str
 
     def run(
-        self, records: DataFrame, batch: int, segments: Segments, count_from: int, whole: bool = True
+        self,
+        records: DataFrame,
+        batch: int,
+        segments: Segments,
+        count_from: int,
+        whole: bool = True,
+        history: History | None = None,
     ) -> Notes:
         """Write `records` (value, partition, offset) into Redis as micro-batch `batch`.
 
@@ -63,7 +70,9 @@ class Pipeline:
         write = WriteStep(self.redis, self.layout, self.generation, fence, self.plan.views)
         decoded = records.select("value", "partition", "offset").mapInArrow(decode, decode.schema)
         derived = derive(
-            decoded, self.bound.declarations, self._micro_batch(fence, segments, count_from, whole)
+            decoded,
+            self.bound.declarations,
+            self._micro_batch(fence, segments, count_from, whole, history),
         )
         written = (
             derived.selectExpr(*self.plan.select())
@@ -78,11 +87,14 @@ class Pipeline:
 
     @property
     def _columns(self) -> tuple[str, ...]:
-        """What is read of an event; of one that others are derived from also its time."""
-        time = [self.bound.contract.event_time] if self.bound.declarations else []
-        return tuple(dict.fromkeys([*self.plan.columns, *time]))
+        """What is read of an event; of one that others are derived from also its id and its time."""
+        contract = self.bound.contract
+        needed = [contract.event_id, contract.event_time] if self.bound.declarations else []
+        return tuple(dict.fromkeys([*self.plan.columns, *needed]))
 
-    def _micro_batch(self, fence: Fence, segments: Segments, count_from: int, whole: bool) -> MicroBatch:
+    def _micro_batch(
+        self, fence: Fence, segments: Segments, count_from: int, whole: bool, history: History | None
+    ) -> MicroBatch:
         return MicroBatch(
             self.bound.contract,
             self.redis,
@@ -96,6 +108,9 @@ class Pipeline:
             whole,
             self.folders,
             self.semantics,
+            self.window,
+            self.bound.used,
+            history,
         )
 
 
