@@ -16,9 +16,10 @@ ARGS ?=
 help: ## show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(PACKAGES) ## fetch Python packages and jars, archive Spark's classes (only what is missing)
+setup: $(PACKAGES) ## fetch Python packages and jars, archive Spark's classes (only what is missing; APPLICATION=flights: its data)
 	@$(PY) -m local.fetch
 	@$(PY) -m local.class_training
+	@$(if $(filter flights,$(APPLICATION)),$(PY) -m demo.flights_data)
 
 $(PACKAGES): requirements-dev.lock
 	@command -v java >/dev/null || { echo "Java is missing: install a JDK or JRE 17 and put java on PATH"; exit 1; }
@@ -30,8 +31,8 @@ $(PACKAGES): requirements-dev.lock
 	@$(PY) -c 'import pathlib, sysconfig; pathlib.Path(sysconfig.get_path("purelib"), "lambda_platform.pth").write_text(f"{pathlib.Path.cwd()}\n")'
 	@touch $@
 
-demo: setup ## real Wikipedia edits through all three layers, checked against the truth (KEEP=1 leaves it running)
-	@$(PY) -m demo $(ARGS)
+demo: setup ## real events through all three layers, checked against the truth (KEEP=1 leaves it running, APPLICATION=flights)
+	@$(PY) -m demo $(APPLICATION) $(ARGS)
 
 TESTERS ?= 2
 SIDE_BY_SIDE = -n $(TESTERS) --dist loadfile
@@ -48,7 +49,7 @@ test-integration: setup ## tests with a real Spark session, Kafka and Redis, one
 test-e2e: setup ## the whole platform
 	@$(PY) -m pytest tests/e2e $(ARGS)
 
-test-faults: setup ## the fault suite: processes and servers die while an auditor asks, under twenty minutes
+test-faults: setup ## the fault suite: processes and servers die while an auditor asks
 	@$(PY) -m pytest tests/e2e/test_faults.py -m 'faults and not soak' $(ARGS)
 
 SCHEDULES ?= 20000

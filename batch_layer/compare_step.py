@@ -135,7 +135,8 @@ class CompareStep:
                 if row.cause is not None:
                     contested[place] = Cause(row.cause)
                 elif row.packed is not None:
-                    expected[place] = view.codec.unpack(row.packed)
+                    known = [expected[place]] if place in expected else []
+                    expected[place] = view.merge_all([*known, view.codec.unpack(row.packed)])
             found |= {(key, *parse_field(n)): _read(view, value) for n, value in held[name].items()}
         return compare(view, expected, found, contested)
 

@@ -24,8 +24,9 @@ class Content:
     """`rows` gives the whole table of a view, of those in `written`; others come from `base` as they are.
 
     `tasks` is into how many tasks Spark's shuffles are divided. `events` are there where all
-    rows are made of them alone; `history` are all events below the boundary, where they were read, and
-    `resolved` which ids are one person by them.
+    rows are made of them alone; `history` are all events below the boundary, where they were read. `chains`
+    are those of events that may be corrected; where there are none, those of `base` are taken over.
+    `resolved` says which ids are one person, where all events were asked.
     """
 
     mode: Mode
@@ -39,6 +40,7 @@ class Content:
     history: DataFrame | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
     vouched: tuple[Any, ...] = ()
+    chains: DataFrame | None = None
     resolved: DataFrame | None = None
 
 
@@ -48,7 +50,7 @@ def full(archived: Archived, views: Sequence[CompiledView], boundary: Cut, parti
     return Content(
         Mode.FULL, boundary, events.counts.entry(), views,
         lambda view: tiles(events.frame, view, partitions), _tasks_for(events.counts.valid),
-        events=events.frame, history=events.frame, resolved=events.resolved,
+        events=events.frame, history=events.frame, chains=events.chains, resolved=events.resolved,
     )  # fmt: skip
 
 
@@ -87,7 +89,8 @@ def backfill(
     return Content(
         Mode.BACKFILL, boundary, events.counts.entry(), views,
         lambda view: replaced(*rows[view.name], span, tasks), tasks, base,
-        origin=origin, vouched=statements, history=events.frame, resolved=events.resolved,
+        origin=origin, vouched=statements, history=events.frame, chains=events.chains,
+        resolved=events.resolved,
     )  # fmt: skip
 
 

@@ -9,21 +9,34 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from batch_layer.history import History
+from batch_layer.correcting import chains_of, correct
+from batch_layer.history import History, Told
+from batch_layer.looking_up import look_up
 from batch_layer.persons import persons
 from batch_layer.positions import POSITION
 from batch_layer.visits import roles
+from core.corrections import Corrections
 from core.declarations import Declaration, step_of
 from core.errors import NotExact
 from core.identity import Identity
+from core.lookups import Lookup
 from core.visits import Visits
 
-__all__ = ["History", "check_additive", "derive"]
+__all__ = ["History", "Told", "check_additive", "derive"]
+
+
+def corrected(events: DataFrame, declared: Corrections, history: History) -> DataFrame:
+    found = correct(events, declared, history.contract)
+    history.told.counts |= found.counts
+    history.told.chains = chains_of(events, declared, history.contract, history.used)
+    return found.frame
 
 
 # events that count, each id once: `POSITION` and the contract's columns, and what was derived before
 Step = Callable[[DataFrame, Any, History], DataFrame]
 _STEPS: Mapping[type[Declaration], Step] = {
+    Lookup: lambda events, lookup, _: look_up(events, lookup),
+    Corrections: corrected,
     Visits: lambda events, visits, history: roles(events, visits, history.contract.event_time, POSITION),
     Identity: persons,
 }

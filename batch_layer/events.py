@@ -1,7 +1,7 @@
 """The events of a run: valid records of the master dataset below the boundary, each event id once."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,24 +19,26 @@ from core.declarations import Declaration
 from core.decoded import decode_column, spark_struct
 from core.errors import PositionError
 
-__all__ = ["POSITION", "Counts", "Events", "read_events"]
+__all__ = ["Counts", "Events", "read_counted", "read_events"]
 
 _BROADCAST_ROWS = 2_000_000
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the records below the boundary."""
+    """What became of the records below the boundary; `corrected` where a source declares corrections."""
 
     read: int
     valid: int
     duplicates: int
+    corrected: Mapping[str, int] = field(default_factory=dict)
 
     def entry(self) -> dict[str, int]:
         refused, counted = self.read - self.valid, self.valid - self.duplicates
+        counted -= self.corrected.get("corrected", 0) + self.corrected.get("retractions", 0)
         return {
             "read": self.read, "valid": self.valid, "refused": refused, "duplicates": self.duplicates,
-            "counted": counted,
+            **self.corrected, "counted": counted,
         }  # fmt: skip
 
 
@@ -44,11 +46,13 @@ class Counts:
 class Events:
     """`frame` has the contract's columns and those that are derived, one row an event that counts.
 
-    `resolved` is the resolution of ids, where the source says which are one person.
+    `chains` are those of all events, where a source declares corrections, and `resolved` is the resolution of
+    ids, where it says which are one person.
     """
 
     frame: DataFrame
     counts: Counts
+    chains: DataFrame | None = None
     resolved: DataFrame | None = None
 
 
@@ -60,6 +64,7 @@ def read_events(
     cuts: Sequence[Cut],
     contract: Contract,
     declarations: Sequence[Declaration] = (),
+    used: Mapping[str, str] | None = None,
 ) -> Events:
     """The events below `boundary` of the master dataset at the ledger's version.
 
@@ -77,10 +82,19 @@ def read_events(
         small = F.broadcast(losers) if duplicates <= _BROADCAST_ROWS else losers
         frame = valid.join(small, POSITION, "left_anti")
     count = valid.count() if stale else read - refused
-    history = History(contract, cuts)
-    derived = derive(frame, declarations, history)
-    resolved = history.resolved[0] if history.resolved else None
-    return Events(derived.drop(POSITION), Counts(read, count, duplicates), resolved)
+    history = History(contract, cuts, used or {})
+    derived, told = derive(frame, declarations, history), history.told
+    counts = Counts(read, count, duplicates, told.counts)
+    return Events(derived.drop(POSITION), counts, told.chains, told.resolved)
+
+
+def read_counted(master: DataFrame, contract: Contract, cuts: Sequence[Cut]) -> DataFrame:
+    """Valid events below the last of `cuts`, each id once, with their position: the contract's columns."""
+    below = master.where(_below(cuts[-1].offsets))
+    stale = int(not below.where(F.col("contract") != F.lit(contract.fingerprint)).isEmpty())
+    valid = _valid(below, contract, stale)
+    losers = _losers(valid, contract.event_id, cuts)
+    return valid if losers is None else valid.join(losers, POSITION, "left_anti")
 
 
 def _count(master: DataFrame, ledger: Ledger, boundary: Offsets, contract: Contract) -> tuple[int, int, int]:

@@ -25,6 +25,7 @@ _SCHEMA = pa.schema(
 )  # fmt: skip
 _TYPES = {"long": "bigint", "double": "double", "text": "string", "blob": "binary"}
 _PLACE = ["__key", SEGMENT, "__bucket"]
+_EVENTS = "__events"
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ class FieldFolds:
     def folded(self, events: DataFrame) -> DataFrame:
         """`FIELDS`: one row a field, with its packed partial."""
         return self._named(self._placed(events).groupBy("__shard", *_PLACE).agg(*self._slots), None)
+
+    def taken_back(self, events: DataFrame) -> DataFrame:
+        """`FIELDS`: one row a field, with what takes these events back from it."""
+        counted = [*self._slots, F.count("*").alias(_EVENTS)]
+        grouped = self._placed(events).groupBy("__shard", *_PLACE).agg(*counted)
+        rows = grouped.select("__shard", *_PLACE, *self._columns, _EVENTS)
+        return rows.mapInArrow(_packing(self.view, self.number, None, taken=True), FIELDS)
 
     def contested(self, doubt: Contested) -> DataFrame:
         """`FIELDS` without partials: the fields in which these events may count, and why they may differ."""
@@ -91,8 +99,12 @@ def _type(slot: Slot) -> str:
     return _TYPES.get(slot.kind, slot.kind)
 
 
+def _retracted(view: CompiledView, packed: bytes | None, events: int) -> bytes | None:
+    return packed and view.codec.pack(view.retracted(view.codec.unpack(packed), events))
+
+
 def _packing(
-    view: CompiledView, number: int, cause: Cause | None
+    view: CompiledView, number: int, cause: Cause | None, taken: bool = False
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     step, slots = container_width(view.width), [slot for _, slot in view.slots]
 
@@ -102,7 +114,12 @@ def _packing(
             places = zip(key.to_pylist(), bucket.to_pylist(), strict=True)
             names = [f"{view.name}:{floor(bucket, step)}:{key}" for key, bucket in places]
             rows = batch.num_rows
-            packed = [None] * rows if cause or not rows else pack_columns(slots, columns)
+            events = columns.pop().to_pylist() if taken else []
+            packed: Sequence[bytes | None] = [None] * rows
+            if rows and not cause:
+                packed = pack_columns(slots, columns)
+            if taken:
+                packed = [_retracted(view, *each) for each in zip(packed, events, strict=True)]
             numbers, causes = pa.array([number] * rows, pa.int32()), pa.array([cause] * rows, pa.string())
             arrays = [shard, numbers, pa.array(names, pa.string()), segment, bucket, causes]
             yield pa.RecordBatch.from_arrays([*arrays, pa.array(packed, pa.binary())], schema=_SCHEMA)

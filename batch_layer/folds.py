@@ -21,6 +21,7 @@ from core.measures import Measure
 from core.packing import family
 from core.ratios import Ratio
 from core.sketches import Quantiles, Top, Uniques
+from core.uncorrected import Uncorrected
 from core.views import CompiledView
 
 __all__ = ["Groups", "fold", "foldable", "input_sql"]
@@ -53,11 +54,13 @@ class Groups:
 
 def foldable(view: CompiledView) -> bool:
     """Whether every measure of a view has a fold."""
-    return all(type(measure) in _FOLDS for measure in view.measures.values())
+    return all(type(measure.plain) in _FOLDS for measure in view.measures.values())
 
 
 def input_sql(measure: Measure) -> str | None:
     """What a fold needs of an event, as SQL over its columns; None if it needs to know its group alone."""
+    if isinstance(measure, Uncorrected):
+        return input_sql(measure.plain)
     if isinstance(measure, Count):
         return None if measure.expression is None else f"({measure.sql}) IS NOT NULL"
     if isinstance(measure, Sum | Mean):
@@ -73,6 +76,9 @@ def input_sql(measure: Measure) -> str | None:
 
 def fold(measure: Measure, inputs: pa.Array | None, groups: Groups) -> list[pa.Array]:
     """A column for each slot. Texts come as dictionaries, inputs in order of groups; no group is empty."""
+    if isinstance(measure, Uncorrected):
+        # batch leaves corrected events out
+        return [*fold(measure.plain, inputs, groups), pa.array(np.zeros(len(groups), np.int64))]
     return _FOLDS[type(measure)](measure, inputs, groups)
 
 

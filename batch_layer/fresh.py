@@ -4,8 +4,8 @@ Among copies the first by segment counts, and all that lies below a boundary has
 lies beyond. So a copy beyond it never counts, and one below it is never displaced: adding is exact.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
@@ -29,7 +29,7 @@ _BROADCAST_ROWS = 2_000_000
 @dataclass(frozen=True)
 class Archived:
     """The master dataset at a ledger's version, with the contract by which its records are valid today, and
-    what their source declares beyond it."""
+    what their source declares beyond it. `used` are the columns that views read, with their types."""
 
     spark: SparkSession
     table: Path
@@ -37,13 +37,15 @@ class Archived:
     cuts: Sequence[Cut]
     contract: Contract
     declarations: Sequence[Declaration] = ()
+    used: Mapping[str, str] = field(default_factory=dict)
 
     def events(self, boundary: Cut) -> Events:
         """All events below `boundary`. Raises PositionError if rows are missing."""
         cuts = self.cuts[: boundary.number]
         return read_events(
-            self.spark, self.table, self.ledger, boundary, cuts, self.contract, self.declarations
-        )
+            self.spark, self.table, self.ledger, boundary, cuts, self.contract, self.declarations,
+            self.used,
+        )  # fmt: skip
 
     def since(self, base: Manifest, boundary: Cut) -> Events:
         """Events below `boundary` that `base` does not hold; counts are of the records between the two.

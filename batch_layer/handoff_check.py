@@ -164,6 +164,8 @@ class HandoffCheck:
         """Rows of `FIELDS`, a shard after the other; each shard has a row, so that it is walked through."""
         marks = self.spark.createDataFrame([(shard, -1, "", 0, 0, None, None) for shard in shards], FIELDS)
         frames = [fold.folded(events.counted) for fold in folds]
+        if events.taken is not None:
+            frames += [fold.taken_back(events.taken) for fold in folds]
         for contested in (each for each in events.contested if not each.events.isEmpty()):
             touched = [fold for fold in folds if contested.touches(fold.view)]
             frames += [fold.contested(contested) for fold in touched]
@@ -185,11 +187,13 @@ def _impossible(made: Handoff, reason: str) -> Handoff:
 
 
 def _lines(fold: FieldFolds, tallies: Sequence[Tally], events: SegmentEvents, copies: int) -> list[Finding]:
-    """The findings of one view; where copies came late, also what they make of it."""
+    """The findings of one view, and what copies that came late and corrected events make of it."""
     tally = merged(fold.view, tallies)
     lines = findings(fold.view, tally)
     if copies:
         lines += _late(fold, fold.view, tally, events)
+    if events.taken is not None:
+        lines += _corrected(fold, tally, events, events.taken)
     return lines + _restated(fold, events)
 
 
@@ -197,14 +201,21 @@ def _late(fold: FieldFolds, view: CompiledView, tally: Tally, events: SegmentEve
     count = fold.count(events.late)
     if not count:
         return []
-    return attributed(
-        view,
-        fold.total(events.by_batch),
-        tally.expected,
-        count,
-        fold.first(events.late, KEYS),
-        Cause.DUPLICATE,
-    )
+    batch = fold.total(events.by_batch)
+    if events.taken is not None:
+        batch = view.merge(batch, view.retracted(fold.total(events.taken), fold.count(events.taken)))
+    places = count, fold.first(events.late, KEYS)
+    return attributed(view, batch, tally.expected, *places, Cause.DUPLICATE)
+
+
+def _corrected(fold: FieldFolds, tally: Tally, events: SegmentEvents, taken: DataFrame) -> list[Finding]:
+    """What batch makes of corrected events, of the measures that they could not be taken back from."""
+    uncorrected = fold.view.uncorrected(tally.expected)
+    if not uncorrected:
+        return []
+    places = fold.count(taken), fold.first(taken, KEYS)
+    lines = attributed(fold.view, fold.total(events.remaining), tally.expected, *places, Cause.RESTATEMENT)
+    return [line for line in lines if line.measure in uncorrected]
 
 
 def _restated(fold: FieldFolds, events: SegmentEvents) -> list[Finding]:

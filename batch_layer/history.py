@@ -1,6 +1,6 @@
-"""What a step of the batch layer may ask beside the events."""
+"""What a step of the batch layer may ask beside the events, and what it says beside those that it gives."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
@@ -8,14 +8,27 @@ from pyspark.sql import DataFrame
 from core.contracts import Contract
 from core.cuts import Cut
 
-__all__ = ["History"]
+__all__ = ["History", "Told"]
+
+
+@dataclass
+class Told:
+    """What a step says beside the events it gives: counts for the manifest, chains for the index, and the
+    resolution of ids: `id` and `person` of those in groups of two or more."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    chains: DataFrame | None = None
+    resolved: DataFrame | None = None
 
 
 @dataclass(frozen=True)
 class History:
-    """`cuts` are those up to the boundary. In `resolved` a step leaves the resolution of ids, if it makes
-    one: `id` and `person` of those in groups of two or more."""
+    """What a step may ask beside the events; `cuts` are those up to the boundary.
+
+    `used` are the columns of the contract that views read, with their types.
+    """
 
     contract: Contract
     cuts: Sequence[Cut]
-    resolved: list[DataFrame] = field(default_factory=list)
+    used: Mapping[str, str] = field(default_factory=dict)
+    told: Told = field(default_factory=Told)

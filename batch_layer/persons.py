@@ -23,7 +23,7 @@ def persons(events: DataFrame, identity: Identity, history: History) -> DataFram
     said = with_words(events, identity, history.cuts)
     pairs = pairs_that_stand(said, identity).persist()
     resolved = components(pairs).persist()
-    history.resolved.append(resolved)
+    history.told.resolved = resolved
     return with_persons(said, identity, resolved)
 
 

@@ -197,7 +197,9 @@ class BatchRun:
         """The master dataset as it is now, and the cuts up to a boundary."""
         ledger, cuts = read_ledger(self.folders.master), self.folders.cuts().all()[: boundary.number]
         contract, declarations = self.bound.contract, self.bound.declarations
-        return Archived(self.spark, self.folders.master, ledger, cuts, contract, declarations)
+        return Archived(
+            self.spark, self.folders.master, ledger, cuts, contract, declarations, self.bound.used
+        )
 
     def make(
         self, content: Content, archived: Archived, current: Manifest | None, superseded: tuple[str, ...] = ()

@@ -50,13 +50,16 @@ class SegmentEvents:
 
     `frame` is made of persisted ones, which whoever made this session's cache clears. `doubts` are about
     columns that were derived; where there are some, `restated` has the events as batch derives them, and
-    those in doubt.
+    those in doubt. Where events are corrected, `taken` are those that corrections of these segments take
+    back, with the segment of the correction, and `stopped` has the positions of all that were.
     """
 
     frame: DataFrame
     copies: bool
     doubts: tuple[Contested, ...] = ()
     restated: tuple[DataFrame, DataFrame] | None = None
+    taken: DataFrame | None = None
+    stopped: DataFrame | None = None
 
     @property
     def counted(self) -> DataFrame:
@@ -71,6 +74,13 @@ class SegmentEvents:
     @property
     def by_batch(self) -> DataFrame:
         return self.counted.where("NOT coalesce(late, false)") if self.copies else self.frame
+
+    @property
+    def remaining(self) -> DataFrame:
+        """What batch counts once all corrections are known."""
+        if self.stopped is None:
+            return self.by_batch
+        return self.by_batch.join(self.stopped, POSITION, "left_anti")
 
     @property
     def contested(self) -> Sequence[Contested]:

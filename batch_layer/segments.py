@@ -17,8 +17,8 @@ __all__ = ["OFFSET_BITS", "places_of", "search", "segment_of_position"]
 OFFSET_BITS = 48  # of a position, below the partition
 
 
-def segment_of_position(cuts: Sequence[Cut]) -> Column:
-    """The segment of the position in column `POSITION`."""
+def segment_of_position(cuts: Sequence[Cut], of: str = POSITION) -> Column:
+    """The segment of the position in a column."""
     places, bits = places_of(cuts), OFFSET_BITS
 
     def segment(positions: pa.Array) -> pa.Array:
@@ -26,7 +26,7 @@ def segment_of_position(cuts: Sequence[Cut]) -> Column:
         return pa.array(search(found >> bits, found & ((1 << bits) - 1), places, len(cuts)), pa.int64())
 
     # its overloads know no pyarrow, of which mypy sees nothing
-    return cast(Column, cast(Any, arrow_udf)(segment, "bigint")(F.col(POSITION)))
+    return cast(Column, cast(Any, arrow_udf)(segment, "bigint")(F.col(of)))
 
 
 def places_of(cuts: Sequence[Cut]) -> dict[int, np.ndarray]:

@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from batch_layer import index
 from batch_layer.contents import Content
+from batch_layer.event_index import write_chains
 from batch_layer.folding import fold_views
 from batch_layer.folds import foldable
 from batch_layer.ledger import Ledger
@@ -22,6 +23,8 @@ from batch_layer.tile_files import TileFile
 from batch_layer.visits import declared_visits, index_visits
 from conf.settings import Settings
 from core.application import BoundSource
+from core.chains import CHAINS_FOLDER
+from core.corrections import corrections_of
 from core.folders import Folders
 from core.layout import VISITS
 from core.logs import Logger
@@ -93,7 +96,7 @@ class Workshop:
             semantics=meaning.semantics,
             created_at=self.now().isoformat(),
             mode=content.mode,
-            views={view.view: view.entry for view in made if view.view != VISITS},
+            views={view.view: view.entry for view in made if view.view in self.bound.views},
             index={**persons.files, **{name: sha for view in made for name, sha in view.files.items()}},
             counts=content.counts,
             losses=losses,
@@ -117,8 +120,21 @@ class Workshop:
         with ThreadPoolExecutor(_VIEWS_AT_ONCE) as pool:
             made = list(pool.map(make, self.bound.views.values()))
         made += self._visits(content, version, staged)
+        made += self._chains(content, staged)
         index.install(staged, self.folders.index(version))
         return made
+
+    def _chains(self, content: Content, staged: Path) -> list[_Made]:
+        """What the speed layer asks about events below the boundary, where they may be corrected."""
+        if corrections_of(self.bound.source) is None:
+            return []
+        if content.chains is None:
+            assert content.base is not None
+            return [_Made(CHAINS_FOLDER, {}, content.base.carry(CHAINS_FOLDER, staged))]
+        began = self.clock()
+        files = write_chains(content.chains, staged / CHAINS_FOLDER, self.settings.index_partitions)
+        self.log.info("chains_built", files=len(files), seconds=round(self.clock() - began, 1))
+        return [_Made(CHAINS_FOLDER, {}, {f"{CHAINS_FOLDER}/{name}": sha for name, sha in files.items()})]
 
     def _folded(self, content: Content, version: int) -> dict[str, list[TileFile]]:
         """The files of those views that need not be computed by Spark's SQL."""

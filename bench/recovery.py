@@ -27,6 +27,7 @@ from core.folders import Folders
 from demo.dataset import edits, multiply
 from demo.replay import make_producer, replay
 from demo.stage import Stage
+from demo.wikipedia import WIKIPEDIA
 from local.platform import Platform
 from local.topics import ensure_topic
 
@@ -37,7 +38,7 @@ AROUND = (1.0, 3.0)  # seconds before and after the pointer moves
 
 def measure(settings: Settings, rate: float) -> None:
     with Platform(settings, ["kafka", "redis", "speed", "api"]) as platform:
-        stage = Stage(settings)
+        stage = Stage(settings, WIKIPEDIA)
         sent = _fill(settings)
         stage.settle(time.time(), PATIENCE)
         _recovered(stage, "speed job killed (SIGKILL)", lambda: platform.kill("speed"))

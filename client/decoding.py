@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import MISSING, fields, is_dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from types import NoneType, UnionType
@@ -48,7 +48,15 @@ def _compiled(model: Any) -> Convert:
     parts = [
         (one.name, wire_name(one), _converter(hints[one.name])) for one in fields(model) if one.name != "raw"
     ]
-    return lambda wire: model(**{name: convert(wire[called]) for name, called, convert in parts})
+    # what has a default is told only where there is something to tell
+    silent = {one.name for one in fields(model) if one.default_factory is not MISSING}
+    return lambda wire: model(
+        **{
+            name: convert(wire[called])
+            for name, called, convert in parts
+            if called in wire or name not in silent
+        }
+    )
 
 
 def _converter(hint: Any) -> Convert:

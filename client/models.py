@@ -24,7 +24,9 @@ Measures = Mapping[str, Value]
 class Row:
     """Measures over [start, end), None where the range is open: merged, and what each layer contributed.
 
-    `batch` and `speed` are None where that layer has nothing that could be read.
+    `batch` and `speed` are None where that layer has nothing that could be read. `uncorrected` names the
+    measures that still hold what events were before they were corrected, and how many events; all others are
+    right.
     """
 
     start: datetime | None = field(metadata={"wire": "from"})
@@ -32,6 +34,7 @@ class Row:
     measures: Measures
     batch: Measures | None
     speed: Measures | None
+    uncorrected: Mapping[str, int] = field(default_factory=dict, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

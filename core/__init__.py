@@ -3,8 +3,10 @@
 An application's definitions need no more than what is listed here.
 """
 
+from core.corrections import Corrections
 from core.exact import Count, Max, Mean, Min, Sum
 from core.identity import Identity
+from core.lookups import Lookup
 from core.ratios import Ratio
 from core.sketches import Quantiles, Top, Uniques
 from core.sources import Source
@@ -12,6 +14,6 @@ from core.views import View
 from core.visits import Visits
 
 __all__ = [
-    "Count", "Identity", "Max", "Mean", "Min", "Quantiles", "Ratio", "Source", "Sum", "Top", "Uniques",
-    "View", "Visits",
+    "Corrections", "Count", "Identity", "Lookup", "Max", "Mean", "Min", "Quantiles", "Ratio", "Source",
+    "Sum", "Top", "Uniques", "View", "Visits",
 ]  # fmt: skip

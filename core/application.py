@@ -2,12 +2,13 @@
 
 import importlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
 from core.contracts import Contract
+from core.corrections import check_company
 from core.declarations import Declaration, bind_all
 from core.errors import DefinitionError, DuplicateView
 from core.semantics import Meaning, meaning_of
@@ -28,6 +29,7 @@ class BoundSource:
     @classmethod
     def of(cls, source: Source, contract: Contract, definitions: Mapping[str, View]) -> "BoundSource":
         """Checks declarations and views against the contract; raises `DefinitionError`."""
+        check_company(source)
         declarations, columns = bind_all(f"source {source.name!r}", source.declares, contract.types)
         given = _with_own(source, declarations, definitions)
         views = {name: view.compile(columns) for name, view in given.items()}
@@ -42,6 +44,14 @@ class BoundSource:
         return {**self.contract.types, **self.derived}
 
     @property
+    def used(self) -> dict[str, str]:
+        """Name -> type of the contract's columns that views, or what they use is derived from, read, and of
+        the event's time."""
+        views = {self.contract.event_time}.union(*(view.reads for view in self.views.values()))
+        read = self.needed_for(views)
+        return {name: kind for name, kind in self.contract.types.items() if name in read}
+
+    @property
     def derived(self) -> dict[str, str]:
         """Name -> type of the derived columns."""
         return {name: kind for declared in self.declarations for name, kind in declared.columns.items()}
@@ -49,6 +59,16 @@ class BoundSource:
     def derived_in(self, view: CompiledView) -> list[str]:
         """The derived columns that a view uses."""
         return [name for name in self.derived if name in view.reads]
+
+    def deriving(self, view: CompiledView) -> list[Declaration]:
+        """The declarations whose columns a view uses."""
+        return [one for one in self.declarations if not view.reads.isdisjoint(one.columns)]
+
+    def needed_for(self, names: Iterable[str]) -> set[str]:
+        """The contract's columns among these, and those that the derived ones among them are derived from."""
+        wanted = set(names)
+        derived = (one.reads for one in self.declarations if not wanted.isdisjoint(one.columns))
+        return wanted.union(*derived) & self.contract.types.keys()
 
     def semantics(self, dedupe_window: int) -> str:
         return self.meaning(dedupe_window).semantics

@@ -1,11 +1,11 @@
-"""What a source declares beyond its contract: columns that are derived from an event and those before it.
+"""What a source declares beyond its contract: columns derived from an event, and maybe from those before it.
 
 A declaration is data, as a view is. Each layer has a table of its own that says how a class of declaration is
 derived there (`deriving.py`); a class that a table does not know is refused by name when a job starts.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -24,9 +24,11 @@ _Step = TypeVar("_Step")
 @dataclass(frozen=True)
 class Declaration(ABC):
     """`additive` says whether what is derived for new events changes nothing for older ones, and needs them
-    for nothing: only then can a version be made from the one before it."""
+    for nothing: only then can a version be made from the one before it. A source may declare more than one of
+    a class that says `several`."""
 
     additive: ClassVar[bool] = False
+    several: ClassVar[bool] = False
 
     @abstractmethod
     def bind(self, columns: Mapping[str, str]) -> Self:
@@ -53,6 +55,11 @@ class Declaration(ABC):
         """Why a view makes of the derived columns what nobody could keep right; None if it does not."""
         return None
 
+    def of_event(self) -> Callable[[Mapping[str, Any]], Mapping[str, Any]] | None:
+        """The derived columns as a function of an event's values, as its contract's decoder gives them; None
+        where other events decide, too. Asked of one that is bound."""
+        return None
+
     @property
     def meaning(self) -> Any:
         """All of it that changes what numbers mean, as JSON can hold it."""
@@ -65,7 +72,7 @@ def check_once(where: str, declares: Iterable[Declaration]) -> None:
     for declared in declares:
         if not isinstance(declared, Declaration):
             raise DefinitionError(f"{where} declares {declared!r}, which is no Declaration")
-        if type(declared) in seen:
+        if type(declared) in seen and not declared.several:
             raise DefinitionError(f"{where} declares {type(declared).__name__} twice; keep one of them")
         seen.add(type(declared))
 
@@ -73,13 +80,14 @@ def check_once(where: str, declares: Iterable[Declaration]) -> None:
 def bind_all(
     where: str, declares: Iterable[Declaration], columns: Mapping[str, str]
 ) -> tuple[tuple[Declaration, ...], dict[str, str]]:
-    """Declarations bound to a contract's columns, and all columns that views may use.
+    """Declarations bound to a contract's columns, and all columns that views may use. Those that are additive
+    come last: what others make of events then goes through them like any event.
 
     Raises `DefinitionError`; a derived column that is named like another one is refused, whatever its case.
     """
     bound, known = list[Declaration](), dict(columns)
     try:
-        for declared in declares:
+        for declared in sorted(declares, key=lambda one: one.additive):
             bound.append(declared.bind(columns))
             for name, kind in bound[-1].columns.items():
                 _check_free(declared, name, known)

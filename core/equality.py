@@ -24,11 +24,12 @@ UNREADABLE = (struct.error, ValueError, IndexError, RuntimeError)  # what a dama
 
 
 class Cause(StrEnum):
-    """Why two sides differ, the gravest last: batch knows an earlier copy, or other ids to be one person; the
-    order in which events came to the speed layer; nobody knows."""
+    """Why two sides differ, the gravest last: batch knows an earlier copy; other ids are one person for it;
+    it leaves out what was corrected; the order in which events came to the speed layer; nobody knows."""
 
     DUPLICATE = "duplicate"
     IDENTITY = "identity"
+    RESTATEMENT = "restatement"
     OUT_OF_ORDER = "out-of-order"
     UNKNOWN = "unknown"
 

@@ -11,6 +11,7 @@ LambdaError
 ├── DefinitionError          a source, a view or a measure is wrong
 │   ├── ExpressionError      an SQL expression is refused
 │   ├── NotEvaluable         an expression that Spark computes and plain Python does not
+│   ├── TableRefused         a file that is no table to look up in (core.tables)
 │   ├── DuplicateView        two views carry one name
 │   └── UnknownName          a name that nothing carries; knows the nearest
 ├── EntryTaken               an append-only log already holds that entry

@@ -23,6 +23,7 @@ class Count(Measure):
     """How many events, or how many with a value where an expression is given."""
 
     accepts: ClassVar[tuple[str, ...]] = ("string", "long", "decimal", "double", "boolean", "timestamp")
+    invertible: ClassVar[bool] = True
 
     def bind(self, columns: dict[str, str]) -> Self:
         if self.expression is None:
@@ -49,6 +50,9 @@ class Count(Measure):
     def merge(self, left: Partial, right: Partial) -> Partial:
         return (left[0] + right[0],)
 
+    def inverse(self, partial: Partial) -> Partial:
+        return (-partial[0],)
+
     def present(self, partial: Partial) -> int:
         return int(partial[0])
 
@@ -58,6 +62,7 @@ class Sum(Measure):
     """The exact sum of integers or decimals; floats are refused, for their sum depends on the order."""
 
     accepts: ClassVar[tuple[str, ...]] = ("long", "decimal")
+    invertible: ClassVar[bool] = True
 
     def bind(self, columns: dict[str, str]) -> Self:
         bound = super().bind(columns)
@@ -84,6 +89,9 @@ class Sum(Measure):
     def merge(self, left: Partial, right: Partial) -> Partial:
         return (_added(left[0], right[0]),)
 
+    def inverse(self, partial: Partial) -> Partial:
+        return (_negative(partial[0]),)
+
     def present(self, partial: Partial) -> int | Decimal:
         number: int | Decimal = partial[0]
         return number
@@ -94,6 +102,7 @@ class Mean(Measure):
     """The exact sum over the exact count, divided once, when it is shown; None without values."""
 
     accepts: ClassVar[tuple[str, ...]] = ("long", "decimal")
+    invertible: ClassVar[bool] = True
 
     def bind(self, columns: dict[str, str]) -> Self:
         bound = super().bind(columns)
@@ -119,6 +128,9 @@ class Mean(Measure):
 
     def merge(self, left: Partial, right: Partial) -> Partial:
         return (_added(left[0], right[0]), left[1] + right[1])
+
+    def inverse(self, partial: Partial) -> Partial:
+        return (_negative(partial[0]), -partial[1])
 
     def present(self, partial: Partial) -> float | None:
         return float(Decimal(partial[0]) / partial[1]) if partial[1] else None
@@ -193,6 +205,10 @@ def _added(left: int | Decimal, right: int | Decimal) -> int | Decimal:
     if isinstance(left, int) and isinstance(right, int):
         return left + right
     return _EXACT.add(left, right)
+
+
+def _negative(number: int | Decimal) -> int | Decimal:
+    return -number if isinstance(number, int) else _EXACT.minus(number)
 
 
 def _ordered_sql(value: str, measure: Measure) -> str:

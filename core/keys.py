@@ -5,13 +5,17 @@ of the first parts is a prefix of the whole. The same text is made in SQL and in
 """
 
 import hashlib
+import re
 import struct
 from collections.abc import Sequence
+from typing import Any
 from zlib import crc32
 
+KEY_TYPES = ("string", "long", "boolean")
 INDEX_TEXT_LIMIT = 400  # LMDB takes keys of 511 bytes at most; tile and bucket follow the text
 INDEX_PREFIX = INDEX_TEXT_LIMIT - 16  # bytes of a long key that are in order in the index; a digest follows
 _BUCKET_SHIFT = 1 << 62  # makes buckets before 1970 sort first as unsigned bytes
+_COLUMN = re.compile(r"`([^`]+)`")
 _TAIL = struct.Struct(">IQ")
 
 
@@ -22,6 +26,18 @@ def key_text(parts: Sequence[str | None]) -> str:
     '3:#en-3:a:b'
     """
     return "".join("-" if part is None else f"{len(part.encode())}:{part}" for part in parts)
+
+
+def part_text(value: Any) -> str | None:
+    """A part of a key as text, as SQL casts it; None is NULL."""
+    if value is None:
+        return None
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def columns_in(sql: str) -> list[str]:
+    """The columns that a compiled expression reads, as often as it does."""
+    return _COLUMN.findall(sql)
 
 
 def key_text_sql(parts: Sequence[str]) -> str:

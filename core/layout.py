@@ -16,6 +16,8 @@
                                      hash: "{segment}:{bucket}" -> batch id (8 bytes) + packed partial
 {ns}:{gen.shard}:t:{segment}         set: the field hashes touched in a segment
 {ns}:{gen.shard}:m:{block}           hash: digest of event id -> position of the copy that counts
+{ns}:{gen.shard}:e:{block}           hash, where events are corrected: digest of event id + "=" -> the event,
+                                     digest + ">" -> the corrections that name it
 {ns}:{gen.shard}:v                   hash: user -> the visit before and after the newest micro-batch with one
 """
 
@@ -81,6 +83,10 @@ class Layout:
     def marks(self, generation: str, shard: int, block: int) -> str:
         """Marks of `dedupe_window` neighbouring segments: a look-up reads two, and one is dropped whole."""
         return f"{self.shard(generation, shard)}:m:{block}"
+
+    def events(self, generation: str, shard: int, block: int) -> str:
+        """Events that may be corrected, and their corrections, in blocks as marks are."""
+        return f"{self.shard(generation, shard)}:e:{block}"
 
     def visits(self, generation: str, shard: int) -> str:
         return f"{self.shard(generation, shard)}:v"

@@ -34,6 +34,7 @@ class Measure(ABC):
 
     accepts: ClassVar[tuple[str, ...]] = ()
     approximate: ClassVar[bool] = False
+    invertible: ClassVar[bool] = False
 
     def bind(self, columns: dict[str, str]) -> Self:
         """This measure with its expression compiled; raises `DefinitionError` if the type does not fit."""
@@ -61,6 +62,11 @@ class Measure(ABC):
         if self.input is None:
             raise DefinitionError(f"{self!r} is not bound to a contract yet; use it inside a View")
         return self.input.sql
+
+    @property
+    def plain(self) -> "Measure":
+        """The measure as a definition names it: itself, unless it is kept together with something else."""
+        return self
 
     @property
     def meaning(self) -> str:
@@ -101,6 +107,18 @@ class Measure(ABC):
     def merge_all(self, partials: Sequence[Partial]) -> Partial:
         """As `merge` over all of them; a measure for which one pass is cheaper overrides it."""
         return reduce(self.merge, partials, self.zero)
+
+    def inverse(self, partial: Partial) -> Partial:
+        """What merged with `partial` gives `zero`: where it is invertible, events can be taken back."""
+        raise DefinitionError(f"{self!r} cannot take back events: it holds no trace of single ones")
+
+    def retracted(self, partial: Partial, events: int) -> Partial:
+        """What merged in takes back the events that `partial` is of; `events` says how many these are."""
+        return self.inverse(partial)
+
+    def uncorrected(self, partial: Partial) -> int:
+        """How many events were to be taken back, and still count in what is shown."""
+        return 0
 
     @abstractmethod
     def present(self, partial: Partial) -> Any:

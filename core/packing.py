@@ -134,3 +134,13 @@ def fold(measures: Sequence[Any], partials: Sequence[Partial]) -> Partial:
         merged.extend(measure.merge_all([partial[at:end] for partial in partials]))
         at = end
     return tuple(merged)
+
+
+def retracted(measures: Sequence[Any], partial: Partial, events: int) -> Partial:
+    """What merged in takes back the `events` that a view's partial is of, measure by measure."""
+    taken, at = list[Any](), 0
+    for measure in measures:
+        end = at + len(measure.slots)
+        taken.extend(measure.retracted(partial[at:end], events))
+        at = end
+    return tuple(taken)

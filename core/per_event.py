@@ -1,7 +1,8 @@
 """A view applied to single events in plain Python: what Spark does with it over millions of them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from core.buckets import floor
@@ -14,6 +15,7 @@ from core.views import CompiledView, View
 __all__ = ["PerEvent"]
 
 Values = Mapping[str, Any]
+Derive = Callable[[Values], Values]
 _MICROS = 1_000_000
 
 
@@ -28,14 +30,18 @@ class PerEvent:
     _inputs: Mapping[str, Run]
 
     @classmethod
-    def of(cls, definition: View, view: CompiledView, columns: Mapping[str, str]) -> "PerEvent":
-        """A definition and what it compiles to over `columns`. Raises `NotEvaluable`."""
+    def of(
+        cls, definition: View, view: CompiledView, columns: Mapping[str, str], derives: Sequence[Derive] = ()
+    ) -> "PerEvent":
+        """A definition and what it compiles to over `columns`, of which `derives` give those that an event's
+        record does not hold. Raises `NotEvaluable`."""
+        run = partial(_run, columns, derives)
         key = definition.key if isinstance(definition.key, Mapping) else {n: n for n in definition.key}
         return cls(
             view, definition.source.event_time,
-            {name: evaluator(text, columns) for name, text in key.items()},
-            evaluator(definition.where or "true", columns),
-            {name: _input(measure, columns) for name, measure in view.measures.items()},
+            {name: run(text) for name, text in key.items()},
+            run(definition.where or "true"),
+            {name: _input(measure, run) for name, measure in view.measures.items()},
         )  # fmt: skip
 
     def key_text(self, values: Values) -> str:
@@ -70,9 +76,21 @@ class PerEvent:
         return codec.unpack(codec.pack(slots))
 
 
-def _input(measure: Measure, columns: Mapping[str, str]) -> Run:
+def _run(columns: Mapping[str, str], derives: Sequence[Derive], text: str) -> Run:
+    run = evaluator(text, columns)
+    return (lambda values: run(_with(values, derives))) if derives else run
+
+
+def _with(values: Values, derives: Sequence[Derive]) -> Values:
+    found = dict(values)
+    for derive in derives:
+        found |= derive(values)
+    return found
+
+
+def _input(measure: Measure, run: Callable[[str], Run]) -> Run:
     """What one event gives to `lift`."""
-    runs = [evaluator(text, columns) for text in measure.expressions or ("1",)]
+    runs = [run(text) for text in measure.expressions or ("1",)]
     if isinstance(measure, Ratio):
         return lambda values: {NUMERATOR: runs[0](values), DENOMINATOR: runs[1](values)}
     return runs[0]

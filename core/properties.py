@@ -9,7 +9,7 @@ from typing import Any
 from core.columns import Column, ContractRefused, Number
 from core.instants import parse_instant
 
-__all__ = ["MAX_INTEGER", "MAX_TEXT", "read_column"]
+__all__ = ["MAX_INTEGER", "MAX_TEXT", "column_of", "read_column"]
 
 MAX_INTEGER = 2**53 - 1  # the largest that JavaScript, Lua and doubles carry unchanged
 MAX_TEXT = 65_536
@@ -39,6 +39,7 @@ _OPTIONS = {
     "boolean": (),
 }
 _RANGE = ("minimum", "maximum")
+_TYPES = ("string", "long", "double", "boolean", "timestamp")
 _CLASSES = ("personal", "internal", "public")
 _DECIMAL = re.compile(r"decimal\(\s*([0-9]{1,2})\s*,\s*([0-9]{1,2})\s*\)")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -65,6 +66,15 @@ def read_column(where: str, source: Mapping[str, Any]) -> Column:
         description=" ".join(str(source.get("description", "")).split()),
         personal=_class(where, source) == "personal",
     )
+
+
+def column_of(name: str, type_: str) -> Column:
+    """A column of that type that holds whatever the type can. Raises ValueError for a type there is not."""
+    decimal = _DECIMAL.fullmatch(type_)
+    if not decimal and type_ not in _TYPES:
+        raise ValueError(f"column {name!r} is {type_!r}; allowed: {', '.join(_TYPES)}, decimal(p,s)")
+    low, high = (None, None) if type_ == "boolean" else _widest(type_)
+    return Column(name, type_, low=low, high=high)
 
 
 def _name(where: str, source: Mapping[str, Any]) -> str:

@@ -43,6 +43,7 @@ def scorers(measure: Measure) -> Mapping[str, Scorer]:
 
     A scorer gives None where there is no value. Empty for a measure that shows a list.
     """
+    measure = measure.plain
     if isinstance(measure, Top):
         return {}
     if isinstance(measure, Uniques):

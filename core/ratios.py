@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from core.errors import DefinitionError
 from core.exact import Sum
@@ -25,6 +25,8 @@ class Ratio(Measure):
 
     denominator: str | None = None
     sums: tuple[Sum, ...] = field(default=(), repr=False, compare=False, kw_only=True)
+
+    invertible: ClassVar[bool] = True
 
     def bind(self, columns: Mapping[str, str]) -> Self:
         if self.denominator is None:
@@ -69,6 +71,9 @@ class Ratio(Measure):
     def merge(self, left: Partial, right: Partial) -> Partial:
         pairs = zip(left, right, strict=True)
         return tuple(Sum().merge((one,), (other,))[0] for one, other in pairs)
+
+    def inverse(self, partial: Partial) -> Partial:
+        return tuple(Sum().inverse((part,))[0] for part in partial)
 
     def present(self, partial: Partial) -> float | None:
         return float(Decimal(partial[0]) / Decimal(partial[1])) if partial[1] else None

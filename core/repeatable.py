@@ -16,6 +16,7 @@ from datasketches import kll_doubles_sketch
 
 from core.measures import Measure, Partial
 from core.sketches import Quantiles
+from core.uncorrected import Uncorrected, correctable
 from core.views import CompiledView
 
 __all__ = ["RepeatableQuantiles", "repeatable"]
@@ -30,6 +31,8 @@ def repeatable(view: CompiledView) -> CompiledView:
 
 
 def _repeatable(measure: Measure) -> Measure:
+    if isinstance(measure, Uncorrected):
+        return correctable(_repeatable(measure.plain))
     if not isinstance(measure, Quantiles):
         return measure
     return RepeatableQuantiles(**{each.name: getattr(measure, each.name) for each in fields(measure)})

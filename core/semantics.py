@@ -53,7 +53,7 @@ def semantics_hash(
 
 def _declared(declares: Iterable[Declaration]) -> dict[str, Any]:
     """Nothing where nothing is declared, so that hashes of such sources stay what they were."""
-    meanings = sorted(([type(one).__name__, one.meaning] for one in declares), key=lambda pair: str(pair[0]))
+    meanings = sorted(([type(one).__name__, one.meaning] for one in declares), key=json.dumps)
     return {"declares": meanings} if meanings else {}
 
 

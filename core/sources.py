@@ -14,7 +14,7 @@ class Source:
     """A log of events: its topic, its data contract, and the columns that identify and date an event.
 
     Copies of one event must be sent with the same Kafka key. `declares` says what a contract cannot: what is
-    to be derived from an event and those before it. Of each class of declaration there is one at most.
+    to be derived from an event and those before it. Of most classes of declaration there is one at most.
     """
 
     name: str

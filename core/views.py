@@ -1,6 +1,5 @@
 """Views: what an application defines, and what the layers get once it is compiled."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,16 +7,16 @@ from itertools import accumulate, pairwise, starmap
 from typing import Any
 
 from core.buckets import parse_bucket, tiles_of
+from core.corrections import corrections_of
 from core.errors import DefinitionError, DuplicateView, UnknownName
 from core.expressions import Expression, compile_expression
-from core.keys import key_text, key_text_sql
+from core.keys import KEY_TYPES, columns_in, key_text, key_text_sql, part_text
 from core.measures import Measure, Partial, Slot
 from core.names import RESERVED, check_name
-from core.packing import Codec, fold
+from core.packing import Codec, fold, retracted
 from core.sources import Source
+from core.uncorrected import Uncorrected, correctable
 
-_COLUMN = re.compile(r"`([^`]+)`")
-_KEY_TYPES = ("string", "long", "boolean")
 _PARAMETERS = (  # of questions: no part of a key is named like one
     "last", "zone", "by", "n", "order", "limit", "cursor", "version", "as_of_cut", "as_of_offsets",
 )  # fmt: skip
@@ -63,11 +62,15 @@ class View:
             name=self.name,
             description=self.description,
             width=parse_bucket(self.bucket),
-            key={name: _key_part(text, columns) for name, text in self._key.items()},
+            key={name: key_part(text, columns) for name, text in self._key.items()},
             where=_condition(self.where, columns),
-            measures={name: measure.bind(columns) for name, measure in self.measures.items()},
+            measures={name: self._kept(measure.bind(columns)) for name, measure in self.measures.items()},
             event_time=f"`{self.source.event_time}`",
         )
+
+    def _kept(self, measure: Measure) -> Measure:
+        """The measure as both layers keep it: where events are corrected, with what it could not follow."""
+        return correctable(measure) if corrections_of(self.source) else measure
 
     @property
     def _key(self) -> dict[str, str]:
@@ -130,7 +133,7 @@ class CompiledView:
         """The event columns that key, condition, measures and bucket are made of."""
         inputs = [measure.sql for measure in self.measures.values()]
         texts = [*(part.sql for part in self.key.values()), self.where, self.event_time, *inputs]
-        return frozenset(name for text in texts for name in _COLUMN.findall(text))
+        return frozenset(name for text in texts for name in columns_in(text))
 
     @property
     def key_sql(self) -> str:
@@ -168,6 +171,10 @@ class CompiledView:
         """Many partials merged in one pass; `zero` if there are none."""
         return fold(tuple(self.measures.values()), partials)
 
+    def retracted(self, partial: Partial, events: int) -> Partial:
+        """What merged in takes back the `events` that a partial is of, as far as measures can."""
+        return retracted(tuple(self.measures.values()), partial, events)
+
     def lift(self, values: Mapping[str, Any]) -> Partial:
         """The partial of one event, given each measure's input value by the measure's name (for oracles)."""
         return tuple(v for name, measure in self.measures.items() for v in measure.lift(values[name]))
@@ -180,6 +187,16 @@ class CompiledView:
     def _shown(self) -> tuple[tuple[str, Callable[[Partial], Any], slice], ...]:
         return tuple((name, self.measures[name].present, at) for name, at in self.places.items())
 
+    def uncorrected(self, partial: Partial) -> dict[str, int]:
+        """The measures that hold events which were corrected, and how many of these; empty if none does."""
+        found = {name: self.measures[name].uncorrected(partial[self.places[name]]) for name in self._followed}
+        return {name: events for name, events in found.items() if events}
+
+    @cached_property
+    def _followed(self) -> list[str]:
+        """The measures that no event can be taken back from, where a source declares corrections."""
+        return [name for name, measure in self.measures.items() if isinstance(measure, Uncorrected)]
+
     @cached_property
     def places(self) -> dict[str, slice]:
         """Where the slots of each measure lie in a partial."""
@@ -188,19 +205,14 @@ class CompiledView:
 
     def key_of(self, parts: Mapping[str, Any]) -> str:
         """The key's text for values by part name; a value of None is NULL."""
-        return key_text([_plain(parts[name]) for name in self.key])
+        return key_text([part_text(parts[name]) for name in self.key])
 
 
-def _plain(value: Any) -> str | None:
-    if value is None:
-        return None
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _key_part(text: str, columns: Mapping[str, str]) -> Expression:
+def key_part(text: str, columns: Mapping[str, str]) -> Expression:
+    """A part of a key, compiled; raises `DefinitionError` for a type that no key has."""
     part = compile_expression(text, columns)
-    if part.type not in _KEY_TYPES:
-        raise DefinitionError(f"key part {text!r} is {part.type}; a key part is {', '.join(_KEY_TYPES)}")
+    if part.type not in KEY_TYPES:
+        raise DefinitionError(f"key part {text!r} is {part.type}; a key part is {', '.join(KEY_TYPES)}")
     return part
 
 

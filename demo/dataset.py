@@ -30,6 +30,7 @@ DAY = timedelta(days=1)
 
 Event = dict[str, Any]
 
+_IDENTITY = ("event_id", "corrects")  # what is given anew where events are repeated
 _NAMES_SOMEBODY = ("user", "page")
 # Titles such as "User talk:192.0.2.1" carry addresses too, and names may; IPv6 ones are written out in full.
 _ADDRESS = re.compile(
@@ -84,8 +85,8 @@ def pseudonym(address: str, key: bytes) -> str:
     return "anon-" + hmac.new(key, address.encode(), hashlib.sha256).hexdigest()[:16]
 
 
-def multiply(events: Sequence[Event], days: int, first: int = 0) -> Iterator[Event]:
-    """The events once for each day from `first` up to `days`, a day later each time, with new ids.
+def multiply(events: Sequence[Event], days: int, first: int = 0, by: timedelta = DAY) -> Iterator[Event]:
+    """The events once for each day from `first` up to `days`, later each time `by` so much, with new ids.
 
     Day 0 is the events unchanged.
     """
@@ -93,8 +94,8 @@ def multiply(events: Sequence[Event], days: int, first: int = 0) -> Iterator[Eve
         if not day:
             yield from events
             continue
-        for event in shifted(events, day * DAY):
-            yield event | {"event_id": f"{event['event_id']}-{day}"}
+        for event in shifted(events, day * by):
+            yield event | {name: f"{event[name]}-{day}" for name in _IDENTITY if event.get(name)}
 
 
 def shifted(events: Iterable[Event], by: timedelta) -> Iterator[Event]:

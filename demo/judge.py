@@ -1,14 +1,16 @@
 """Whether an answer is right: equal where the measure is exact, inside its own bounds where it is not."""
 
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
 from typing import Any
 
-from demo.probes import TRUTH
 from demo.truth import Answer
+
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([0-9]{2}:[0-9]{2}:[0-9]{2}).*")
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,14 @@ class Verdict:
     right: bool
 
 
-def judge(told: Mapping[str, Any], facts: Answer) -> list[Verdict]:
-    """A verdict for every measure of an answer."""
-    return [_verdict(name, value, TRUTH[name](facts)) for name, value in told.items()]
+def judge(
+    told: Mapping[str, Any], facts: Answer, truths: Mapping[str, Callable[[Answer], Any]]
+) -> list[Verdict]:
+    """A verdict for every measure of an answer; `truths` says what is true of each, by its name."""
+    return [_verdict(name, value, truths[name](facts)) for name, value in told.items()]
 
 
-def shown(measure: str, value: Any) -> str:
+def shown(value: Any) -> str:
     """A measure's value in a few characters."""
     if value is None:
         return "-"
@@ -39,20 +43,16 @@ def shown(measure: str, value: Any) -> str:
         )
     if isinstance(value, list):
         return f"~{value[0]['value'][:18]} {value[0]['estimate']}" if value else "-"
-    return (
-        value[11:19]
-        if measure.endswith("_edit")
-        else f"{value:.2f}"
-        if isinstance(value, float)
-        else str(value)
-    )
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    time = _TIME.fullmatch(str(value))
+    return time[1] if time else str(value)
 
 
 def _verdict(name: str, told: Any, truth: Any) -> Verdict:
     right = _RULES.get(type(truth), _same)(told, truth)
-    return Verdict(
-        name, shown(name, told), _shown_truth(truth), not isinstance(truth, set | list | Counter), right
-    )
+    exact = not isinstance(truth, set | list | Counter)
+    return Verdict(name, shown(told), _shown_truth(truth), exact, right)
 
 
 def _same(told: Any, truth: Any) -> bool:

@@ -1,4 +1,6 @@
-"""`python -m demo.replay`: the real edits into Kafka, as fast as they go or at a multiple of real time.
+"""`python -m demo.replay`: real events into Kafka, as fast as they go or at a multiple of real time.
+
+Which ones the setting LAMBDA_APPLICATION decides: flights for the flights, Wikipedia's edits for any other.
 
 Idempotent producer, acks=all: what it reports as sent, the log holds once.
 """
@@ -19,11 +21,12 @@ from kafka.errors import KafkaError
 from tqdm import tqdm
 
 from conf.clients import kafka_options
-from conf.definitions.wikipedia import EDITS
 from conf.settings import Settings, get_settings
 from core.errors import LambdaError
 from core.instants import parse_instant
-from demo.dataset import Event, edits, multiply, shifted
+from demo.dataset import Event, multiply, shifted
+from demo.play import Dataset
+from demo.plays import play_of
 from local.topics import ensure_topic
 from local.wait import for_kafka
 
@@ -103,7 +106,7 @@ class Replayed:
 
 
 def replay(events: Iterable[Event], producer: Producer, topic: str, pace: Pace | None = None) -> Replayed:
-    """Sends events in their order, keyed by `event_id`, and waits until Kafka has all of them.
+    """Sends events in their order, keyed by `log_key`, and waits until Kafka has all of them.
 
     Ctrl-C ends it early: what was sent is waited for and reported. Raises ReplayFailed if Kafka refuses one.
     """
@@ -113,8 +116,7 @@ def replay(events: Iterable[Event], producer: Producer, topic: str, pace: Pace |
     start = pace.clock()
     try:
         for event in pace.follow(events):
-            key = event["event_id"].encode()
-            sending.append(producer.send(topic, key=key, value=orjson.dumps(event)))
+            sending.append(producer.send(topic, key=log_key(event), value=orjson.dumps(event)))
             sent, last = sent + 1, event
             if len(sending) > WINDOW:
                 sending.popleft().get(PATIENCE)
@@ -124,6 +126,12 @@ def replay(events: Iterable[Event], producer: Producer, topic: str, pace: Pace |
         raise ReplayFailed(sent, error) from error
     _settle(producer, sending, sent)
     return Replayed(sent, pace.clock() - start, last, interrupted)
+
+
+def log_key(event: Event) -> bytes:
+    """What copies of an event have in common, and an event with the one that it corrects: its Kafka key."""
+    key: str = event.get("corrects") or event["event_id"]
+    return key.encode()
 
 
 def _settle(producer: Producer, sending: Iterable[Any], sent: int) -> None:
@@ -175,32 +183,43 @@ def _positive(text: str) -> int:
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m demo.replay", description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("--topic", default=EDITS.topic, help="where to (default: %(default)s)")
+    add("--topic", help="where to (default: that of the source)")
     add("--speed", type=float, default=0.0, help="times real time; 0 (default): as fast as possible")
     add("--rate", type=float, default=0.0, help="events a second at most; 0 (default): no limit")
     add("--from", dest="frm", type=_time_of_day, metavar="HH:MM", help="leave out what happened before")
     add("--to", type=_time_of_day, metavar="HH:MM", help="leave out what happened then or later")
-    add("--repeat", type=_positive, default=1, metavar="N", help="N times, each a day later, with new ids")
+    add(
+        "--repeat",
+        type=_positive,
+        default=1,
+        metavar="N",
+        help="N times, each later by as many days as there are, with new ids",
+    )
     add("--shift-to-now", action="store_true", help="move all in time, so that the first happens now")
     add("--limit", type=_positive, help="so many events and no more")
     return parser.parse_args(argv)
 
 
-def _chosen(arguments: argparse.Namespace, all_events: Iterable[Event]) -> tuple[Iterable[Event], int]:
-    events = list(part_of_day(all_events, arguments.frm, arguments.to))
+def _chosen(
+    arguments: argparse.Namespace, dataset: Dataset, settings: Settings
+) -> tuple[Iterable[Event], int]:
+    events = list(part_of_day(dataset.events(settings), arguments.frm, arguments.to))
     if arguments.shift_to_now:
         events = list(to_now(events, datetime.now(UTC)))
     total = min(len(events) * arguments.repeat, arguments.limit or sys.maxsize)
-    return (event for event, _ in zip(multiply(events, arguments.repeat), range(total), strict=False)), total
+    repeated = multiply(events, arguments.repeat, by=dataset.span)
+    return (event for event, _ in zip(repeated, range(total), strict=False)), total
 
 
 def _run(arguments: argparse.Namespace, settings: Settings) -> Replayed:
     for_kafka(settings)
+    dataset = play_of(settings.application).dataset
+    topic = arguments.topic or dataset.source.topic
     with KafkaAdminClient(**kafka_options(settings)) as admin:
-        ensure_topic(admin, arguments.topic, settings.topic_partitions)
-    events, total = _chosen(arguments, edits(settings))
+        ensure_topic(admin, topic, settings.topic_partitions)
+    events, total = _chosen(arguments, dataset, settings)
     with make_producer(settings) as producer, tqdm(events, total=total, unit=" events", disable=None) as bar:
-        return replay(bar, producer, arguments.topic, Pace(arguments.speed, arguments.rate))
+        return replay(bar, producer, topic, Pace(arguments.speed, arguments.rate))
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -2,9 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,8 @@ import httpx
 from conf.settings import Settings
 from core.errors import LambdaError
 from demo import table
-from demo.judge import judge, shown
+from demo.judge import Verdict, judge, shown
+from demo.play import Play
 from demo.probes import Probe
 from demo.truth import Answer, Truth
 from local.child import running
@@ -34,10 +35,10 @@ class Tally:
 
 
 class Stage:
-    """The running platform as the demo sees it."""
+    """The running platform as the demo of an application sees it."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, play: Play) -> None:
+        self.settings, self.play = settings, play
         self.client = httpx.Client(base_url=settings.api_url, timeout=10)
 
     def ask(self, probe: Probe) -> dict[str, Any]:
@@ -52,7 +53,7 @@ class Stage:
         """Wait until an answer is complete up to `acknowledged` (seconds since 1970); how long it took."""
         deadline, answer = time.time() + seconds, dict[str, Any]()
         while time.time() < deadline:
-            answer = self.ask(Probe("wiki", {}))
+            answer = self.ask(self.play.pulse)
             if answer["complete"] and datetime.fromisoformat(answer["as_of"]).timestamp() >= acknowledged:
                 return time.time() - acknowledged
             time.sleep(0.1)
@@ -74,17 +75,17 @@ class Stage:
 
     def compare(self, probes: Iterable[Probe], events: Iterable[Any], say: Callable[[str], None]) -> Tally:
         """Ask every question, print the table, and judge every measure against the truth."""
-        truth, tally, rows = Truth(events), Tally(), []
+        truth, tally, rows = self.play.oracle.truth(events), Tally(), []
         for probe in probes:
-            rows += _rows(probe, self.ask(probe), truth, tally)
+            rows += self._rows(probe, truth, tally)
         say(table.render(rows))
         return tally
 
     @contextmanager
     def watched(self, probes: Iterable[Probe], events: Iterable[Any]) -> Iterator[Tally]:
         """Ask without a pause while the block runs, and judge every answer."""
-        tally, stop = Tally(), threading.Event()
-        watcher = threading.Thread(target=self._watch, args=(list(probes), Truth(events), tally, stop))
+        tally, stop, truth = Tally(), threading.Event(), self.play.oracle.truth(events)
+        watcher = threading.Thread(target=self._watch, args=(list(probes), truth, tally, stop))
         watcher.start()
         try:
             yield tally
@@ -93,7 +94,7 @@ class Stage:
             watcher.join()
 
     def _watch(self, probes: list[Probe], truth: Truth, tally: Tally, stop: threading.Event) -> None:
-        facts = [(probe, probe.facts(truth)) for probe in probes]
+        facts = [(probe, self.play.oracle.facts(probe, truth)) for probe in probes]
         while not stop.is_set():
             for probe, expected in facts:
                 self._judge_one(probe, expected, tally)
@@ -107,27 +108,25 @@ class Stage:
             return
         tally.judged += 1
         tally.incomplete += not answer["complete"]
-        verdicts = judge(answer["rows"][0]["measures"], facts) if answer["complete"] else []
+        verdicts = self._judged(answer, facts) if answer["complete"] else []
         tally.wrong += [
             f"{probe.title} {v.measure}: {v.told} is not {v.truth}" for v in verdicts if not v.right
         ]
 
+    def _judged(self, answer: Mapping[str, Any], facts: Answer) -> list[Verdict]:
+        return judge(answer["rows"][0]["measures"], facts, self.play.oracle.measures)
 
-def until(probe: Probe, end: str) -> Probe:
-    """The same question, up to `end`."""
-    return replace(probe, end=min(probe.end, end))
+    def _rows(self, probe: Probe, truth: Truth, tally: Tally) -> list[tuple[str, ...]]:
+        answer, rows = self.ask(probe), []
+        for verdict in self._judged(answer, self.play.oracle.facts(probe, truth)):
+            rows.append(table.row(probe.title, verdict, *_parts(answer["rows"][0], verdict.measure)))
+            tally.judged += 1
+            if not verdict.right or not answer["complete"]:
+                said = f"{verdict.told} is not {verdict.truth} {answer['reasons']}"
+                tally.wrong.append(f"{probe.title} {verdict.measure}: {said}")
+        return rows
 
 
-def _rows(probe: Probe, answer: dict[str, Any], truth: Truth, tally: Tally) -> list[tuple[str, ...]]:
-    row = answer["rows"][0]
-    rows = []
-    for verdict in judge(row["measures"], probe.facts(truth)):
-        name = verdict.measure
-        parts = [shown(name, (row[layer] or {}).get(name)) for layer in ("batch", "speed")]
-        rows.append(table.row(probe.title, verdict, *parts))
-        tally.judged += 1
-        if not verdict.right or not answer["complete"]:
-            tally.wrong.append(
-                f"{probe.title} {name}: {verdict.told} is not {verdict.truth} {answer['reasons']}"
-            )
-    return rows
+def _parts(row: Mapping[str, Any], measure: str) -> list[str]:
+    """What each layer gave to a measure."""
+    return [shown((row[layer] or {}).get(measure)) for layer in ("batch", "speed")]

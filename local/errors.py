@@ -5,6 +5,7 @@ LocalError
   PortTaken         another program listens where ours should
   NotReady          a server did not answer in time
   fetch.FetchError  jars that could not be fetched
+  sdists.SdistRefused  a source distribution that could not be fetched, or another one
   platform.ProcessFailed  a supervised process that does not stay up
 """
 

@@ -1,7 +1,7 @@
 """Answers: the batch part, of segments before the boundary, and the speed part, of the others, merged."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -12,6 +12,7 @@ from core.handoff import doubts
 from core.manifest import Manifest
 from core.measures import Partial
 from core.periods import UNITS, Periods
+from core.views import CompiledView
 from serving_layer.moments import EARLIEST, LATEST, text_of
 from serving_layer.ports import Bucketed, Snapshot, SpeedReading
 from serving_layer.presenting import Presenter, Shown
@@ -21,7 +22,10 @@ from serving_layer.rendering import iso
 from serving_layer.spans import MAX_ROWS, edges_within
 from serving_layer.widening import widened
 
-__all__ = ["Evidence", "compose", "document", "grouped", "rows_of", "runs_of", "runs_within", "standing"]
+__all__ = [
+    "Evidence", "compose", "document", "grouped", "rows_of", "runs_of", "runs_within", "standing",
+    "uncorrected_in",
+]  # fmt: skip
 
 _MOST_TILES = 100_000  # of a series in a zone: while they are read, no other request is
 
@@ -103,6 +107,7 @@ def compose(question: Question, evidence: Evidence, shown: Shown | None = None) 
 
 def document(question: Question, evidence: Evidence, rows: Any) -> dict[str, Any]:
     """An answer around its rows."""
+    buckets = evidence.speed.buckets if evidence.speed else None
     return {
         "view": question.view.name,
         "key": dict(question.key),
@@ -111,14 +116,27 @@ def document(question: Question, evidence: Evidence, rows: Any) -> dict[str, Any
         "every": question.every_name,
         "zone": question.zone,
         "rows": rows,
-        **standing(evidence),
+        **standing(evidence, uncorrected_in(question.view, _partials(buckets) or ())),
         "read": {"tiles": evidence.tiles, "fields": evidence.speed.fields if evidence.speed else 0},
     }
 
 
-def standing(evidence: Evidence) -> dict[str, Any]:
-    """What an answer was read from, and what it vouches for."""
-    speed, manifest, reasons = evidence.speed, evidence.snapshot.manifest, evidence.reasons
+def uncorrected_in(view: CompiledView, speed: Iterable[Partial]) -> dict[str, int]:
+    """The measures of an answer that hold events which were corrected, and how many, by its speed part."""
+    found: dict[str, int] = {}
+    for partial in speed:
+        for name, events in view.uncorrected(partial).items():
+            found[name] = found.get(name, 0) + events
+    return found
+
+
+def standing(evidence: Evidence, uncorrected: Mapping[str, int]) -> dict[str, Any]:
+    """What an answer was read from, and what it vouches for.
+
+    Measures that are not corrected yet make it incomplete and leave `as_of` as it is: no event is missing.
+    """
+    speed, manifest = evidence.speed, evidence.snapshot.manifest
+    reasons = [*evidence.reasons, *map(_uncorrected, uncorrected.items())]
     return {
         "manifest": manifest and _manifest(manifest),
         "generation": speed.generation.id if speed and speed.generation else None,
@@ -127,6 +145,11 @@ def standing(evidence: Evidence) -> dict[str, Any]:
         "reasons": reasons,
         **({"identity": speed.persons.report()} if speed and speed.persons else {}),
     }
+
+
+def _uncorrected(found: tuple[str, int]) -> str:
+    name, events = found
+    return f"{name} still holds what {events} events were before they were corrected, until the next publish"
 
 
 def _manifest(manifest: Manifest) -> dict[str, Any]:

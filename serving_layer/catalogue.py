@@ -85,7 +85,7 @@ def _part(name: str, expression: str, kind: str, bound: BoundSource) -> dict[str
 
 
 def _measure(name: str, measure: Measure, bound: BoundSource) -> dict[str, Any]:
-    kind = type(measure).__name__
+    kind = type(measure.plain).__name__
     what, shape = _SHAPES.get(kind, (kind, "see the definition"))
     return {
         "name": name,

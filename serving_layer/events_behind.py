@@ -107,7 +107,7 @@ class EventsBehind:
             for text in (key.values() if isinstance(key, Mapping) else key)
             for word in _WORD.findall(text)
         }
-        return {of.event_time, *(words & self.bound.contract.types.keys())}
+        return {of.event_time, *self.bound.needed_for(words)}
 
     def _shown(self, place: Place, told: Mapping[str, Any], page: Listing) -> dict[str, Any]:
         contract, values = self.bound.contract, self._readable(told["values"], page)

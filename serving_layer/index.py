@@ -6,7 +6,7 @@ Environments close when nobody holds the index any more: a request keeps what it
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from weakref import WeakValueDictionary
 import lmdb
 
 from core.buckets import Run
+from core.chains import CHAINS_FOLDER
 from core.index_values import unframe
 from core.keys import index_bucket, index_key, index_partition
 from core.manifest import Manifest
@@ -39,11 +40,12 @@ class LmdbIndex(Index):
     """
 
     def __init__(self, folder: Path, manifest: Manifest) -> None:
-        _verify(folder, manifest)
+        names = _names(manifest)
+        _verify(folder, manifest, names)
         self._manifest = manifest
-        self._files = {name: _open(folder / name) for name in manifest.index if name != FILE}
+        self._files = {name: _open(folder / name) for name in names if name != FILE}
         self._persons = open_resolution(folder / FILE) if FILE in manifest.index else Alone()
-        self._partitions = Counter(name.partition("/")[0] for name in manifest.index)
+        self._partitions = Counter(name.partition("/")[0] for name in names)
 
     def read(self, view: CompiledView, key: str, runs: Sequence[Run]) -> list[Bucketed]:
         unpack, file = view.codec.unpack, self._holding(view.name, key)
@@ -114,9 +116,14 @@ _TURN = Lock()
 _OPEN: WeakValueDictionary[Path, LmdbIndex] = WeakValueDictionary()
 
 
-def _verify(folder: Path, manifest: Manifest) -> None:
-    for name, wanted in manifest.index.items():
-        path = folder / name
+def _names(manifest: Manifest) -> list[str]:
+    """The files of views. Those of events, which may be larger, only the speed layer reads."""
+    return [name for name in manifest.index if not name.startswith(f"{CHAINS_FOLDER}/")]
+
+
+def _verify(folder: Path, manifest: Manifest, names: Iterable[str]) -> None:
+    for name in names:
+        path, wanted = folder / name, manifest.index[name]
         if not path.is_file():
             raise IndexBroken(f"{path} is missing: restore the file, or publish again")
         found = _sha256(path)

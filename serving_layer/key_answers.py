@@ -10,7 +10,7 @@ from core.identity import person_counts
 from core.measures import Partial
 from core.narrowing import narrowed
 from core.ranking import Score, rank
-from serving_layer.answers import rows_of, standing
+from serving_layer.answers import rows_of, standing, uncorrected_in
 from serving_layer.cursors import Cursor
 from serving_layer.gathering import Gathered
 from serving_layer.listings import Page, Prefix, Ranking, key_of_text
@@ -37,7 +37,7 @@ async def compose_query(query: Query, gathered: Gathered) -> dict[str, Any]:
         "view": query.question.view.name,
         **_range(query.question),
         "results": results,
-        **standing(gathered),
+        **standing(gathered, rows.uncorrected),
         "read": _read(gathered),
     }
 
@@ -56,7 +56,7 @@ async def compose_page(page: Page, gathered: Gathered) -> dict[str, Any]:
         "results": results,
         "cursor": gathered.more and Cursor(page.digest, first, gathered.more).text,
         "version_changed": version != first,
-        **standing(gathered),
+        **standing(gathered, rows.uncorrected),
         "read": {**_read(gathered), "unnamed": gathered.unnamed},
     }
 
@@ -68,7 +68,9 @@ async def compose_ranking(ranking: Ranking, gathered: Gathered) -> dict[str, Any
     view = ranking.prefix.question.view
     rows = _Rows(ranking.prefix.question, gathered, [ranking.measure])
     note = gathered.speed.persons if gathered.speed else None
-    whole = not (note and note.undone)  # of two persons that still count as one, neither is certain
+    uncorrected = rows.uncorrected
+    # of two persons that still count as one, neither is certain
+    whole = not uncorrected and not (note and note.undone)
     first = [
         {
             "rank": number,
@@ -85,8 +87,8 @@ async def compose_ranking(ranking: Ranking, gathered: Gathered) -> dict[str, Any
         "order": "least" if ranking.least_first else "most",
         "rows": first,
         "exact": exact,
-        "others": {"keys": len(scores) - len(first), "bound": found.bound},
-        **standing(gathered),
+        "others": {"keys": len(scores) - len(first), "bound": None if uncorrected else found.bound},
+        **standing(gathered, uncorrected),
         "read": {**_read(gathered), "unnamed": gathered.unnamed},
     }
 
@@ -98,6 +100,12 @@ class _Rows:
         self._question = replace(question, view=narrowed(question.view, measures))
         self._gathered = gathered
         self._presenter = Presenter(self._question.view, None, question.zone)
+
+    @property
+    def uncorrected(self) -> dict[str, int]:
+        """The measures that hold events which were corrected, of any key, and how many."""
+        speed = (one for some in (self._gathered.speed_of or {}).values() for _, one in some)
+        return uncorrected_in(self._question.view, speed)
 
     def of(self, key: str) -> list[dict[str, Any]]:
         note = self._gathered.speed.persons if self._gathered.speed else None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from core.application import BoundSource
+from core.corrections import corrections_of
 from core.cuts import Cut, Offsets
 from core.errors import NotEvaluable
 from core.per_event import PerEvent
@@ -119,15 +120,25 @@ def _within(span: Span, found: Sequence[Bucketed]) -> list[Bucketed]:
 def applied(bound: BoundSource, view: CompiledView) -> PerEvent:
     """The view for single events. Raises `Problem` for one that only Spark can compute, or that needs more
     of an event than the record of it."""
-    derived = bound.derived_in(view)
-    if derived:
+    if corrections_of(bound.source):
         detail = (
-            f"view {view.name!r} uses {', '.join(derived)}, which are derived from the events before: they "
+            f"events of source {bound.source.name!r} may be corrected by later ones, which single records do "
+            "not tell; ask for a retained version, which Spark made"
+        )
+        raise Problem.of_field("not-evaluable", "view", view.name, "version=N", detail)
+    derived = [(one, one.of_event()) for one in bound.deriving(view)]
+    history = [
+        name for one, derive in derived if derive is None for name in one.columns if name in view.reads
+    ]
+    if history:
+        detail = (
+            f"view {view.name!r} uses {', '.join(history)}, which are derived from the events before: they "
             "cannot be told of single records; ask for a retained version, which Spark made"
         )
         raise Problem.of_field("not-evaluable", "view", view.name, "version=N", detail)
+    derives = [derive for _, derive in derived if derive is not None]
     try:
-        return PerEvent.of(bound.definitions[view.name], view, bound.contract.types)
+        return PerEvent.of(bound.definitions[view.name], view, bound.columns, derives)
     except NotEvaluable as error:
         detail = f"{error}; ask for a retained version, which Spark made"
         raise Problem.of_field("not-evaluable", "view", view.name, "version=N", detail) from error

@@ -41,9 +41,15 @@ class Presenter:
             "from": self._text(span[0]),
             "to": self._text(span[1]),
             "measures": whole,
+            **self._uncorrected(right),
             "batch": None if batch is None else self._part(left, alone),
             "speed": None if speed is None else self._part(right, alone),
         }
+
+    def _uncorrected(self, speed: Partial | None) -> dict[str, Any]:
+        """What the merged measures still hold of events that were corrected; nothing where all is right."""
+        found = {} if speed is None else self._view.uncorrected(speed)
+        return {"uncorrected": found} if found else {}
 
     def _part(self, part: Partial | None, alone: dict[str, Any] | None) -> dict[str, Any]:
         return self._empty if part is None else alone or self._show(part)

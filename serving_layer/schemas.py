@@ -37,10 +37,13 @@ _ROW = _record(
     batch=_or_null(_ANYTHING),
     speed=_or_null(_ANYTHING),
 )
+# only where a measure still holds what events were before they were corrected
+_ROW["properties"]["uncorrected"] = {"type": "object", "additionalProperties": _WHOLE}
 _MANIFEST = _record(version=_WHOLE, boundary=_WHOLE, offsets=_OFFSETS, created_at=_TEXT, mode=_TEXT)
 _READ = {"keys": _WHOLE, "tiles": _WHOLE, "fields": _WHOLE}
 _RESULT = _record(key=_ANYTHING, rows=_list(_ROW))
 _RANKED_ROW = _record(**_ROW["properties"], rank=_WHOLE, key=_ANYTHING, certain=_TRUTH)
+_RANKED_ROW["required"].remove("uncorrected")
 _SEVERAL: Mapping[str, Schema] = {
     "view": _TEXT, "from": _or_null(_TEXT), "to": _or_null(_TEXT), "every": _or_null(_TEXT), "zone": _TEXT,
     "manifest": _or_null(_MANIFEST), "generation": _or_null(_TEXT), "as_of": _or_null(_TEXT),
@@ -76,7 +79,9 @@ _CHECK = {
 }  # fmt: skip
 _FINDING = _record(
     view=_TEXT, measure=_TEXT, expected={}, found={}, difference={}, places=_WHOLE, differing=_WHOLE,
-    cause=_or_null({"type": "string", "enum": ["duplicate", "identity", "out-of-order", "unknown"]}),
+    cause=_or_null(
+        {"type": "string", "enum": ["duplicate", "identity", "restatement", "out-of-order", "unknown"]}
+    ),
     keys=_list(_record(key=_TEXT, segment=_WHOLE, bucket=_WHOLE, expected={}, found={})),
 )  # fmt: skip
 _EVENT = _record(

@@ -10,16 +10,28 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
+from core.corrections import Corrections
 from core.declarations import Declaration, step_of
 from core.folders import Folders
 from core.identity import Identity
+from core.lookups import Lookup
 from core.visits import Visits
+from speed_layer.correct_step import CorrectStep
 from speed_layer.decode_step import SPARK
+from speed_layer.looking_up import look_up
 from speed_layer.micro_batch import MicroBatch
 from speed_layer.persons import persons
 from speed_layer.visit_step import VisitStep, by_user, known, unknown_before
 
 __all__ = ["MicroBatch", "derive", "unknown_at_start"]
+
+
+def _corrected(events: DataFrame, declared: Corrections, batch: MicroBatch) -> DataFrame:
+    step = CorrectStep(
+        declared, batch.contract, batch.used, batch.redis, batch.layout, batch.generation, batch.fence,
+        batch.shards, batch.window, batch.count_from, batch.history,
+    )  # fmt: skip
+    return events.mapInArrow(step, step.schema)
 
 
 # decoded events: `SEGMENT`, `NOTE`, `POSITION`, those of the contract's columns that are read, and what was
@@ -47,7 +59,12 @@ def unknown_at_start(
     return None
 
 
-_STEPS: Mapping[type[Declaration], Step] = {Visits: _visits, Identity: persons}
+_STEPS: Mapping[type[Declaration], Step] = {
+    Corrections: _corrected,
+    Lookup: lambda events, lookup, _: look_up(events, lookup),
+    Visits: _visits,
+    Identity: persons,
+}
 
 
 def derive(events: DataFrame, declarations: Sequence[Declaration], batch: MicroBatch) -> DataFrame:

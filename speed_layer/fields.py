@@ -56,7 +56,7 @@ class FieldWriter:
     codecs: list[Codec] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.codecs = [Codec(tuple(s for m in view.measures for s in m.slots)) for view in self.views]
+        self.codecs = [view.codec for view in self.views]
 
     def write(self, partials: Iterable[Partial]) -> tuple[int, int]:
         """How many fields there were, and how many of them were merged with older ones.

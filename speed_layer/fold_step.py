@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.keys import shard_of
+from core.packing import retracted
 from speed_layer.columns import pack
 from speed_layer.folds import Groups, fold
 from speed_layer.notes import STATUS, Notes
-from speed_layer.plan import NOTE, SEGMENT, Plan, ViewPlan
+from speed_layer.plan import NOTE, SEGMENT, SIGN, Plan, ViewPlan
 
 __all__ = ["PARTIALS", "FoldStep"]
 
@@ -49,10 +50,12 @@ class FoldStep:
         yield pa.RecordBatch.from_pylist([_status(notes)], _SCHEMA)
 
     def _views(self, table: pa.Table) -> Iterator[pa.RecordBatch]:
+        counted, taken = _by_sign(table)
         for number, view in enumerate(self.plan.views):
-            rows = table.filter(table.column(view.where)) if view.where else table
-            if rows.num_rows:
-                yield _fold_view(number, view, rows, self.shards)
+            for events, fold_them in ((counted, _counted), (taken, _taken)):
+                rows = events.filter(events.column(view.where)) if view.where else events
+                if rows.num_rows:
+                    yield fold_them(_fold_view(number, view, rows, self.shards), view)
 
 
 def _status(notes: Notes) -> dict[str, Any]:
@@ -74,7 +77,37 @@ def _tables(batches: Iterator[pa.RecordBatch], notes: Notes) -> Iterator[pa.Tabl
         yield pa.Table.from_batches(held).combine_chunks()
 
 
-def _fold_view(number: int, view: ViewPlan, rows: pa.Table, shards: int) -> pa.RecordBatch:
+def _by_sign(table: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Events that count, and those that are taken back."""
+    if SIGN not in table.schema.names:
+        return table, table.slice(0, 0)
+    counted = pc.greater(table.column(SIGN), 0)
+    return table.filter(counted), table.filter(pc.invert(counted))
+
+
+def _counted(folded: "_Folded", _: ViewPlan) -> pa.RecordBatch:
+    return folded.batch
+
+
+def _taken(folded: "_Folded", view: ViewPlan) -> pa.RecordBatch:
+    """What takes back the events that were folded."""
+    codec = view.codec
+    packed = [
+        codec.pack(retracted(view.measures, codec.unpack(partial), events))
+        for partial, events in zip(folded.batch.column("packed").to_pylist(), folded.sizes, strict=True)
+    ]
+    place = _SCHEMA.get_field_index("packed")
+    return folded.batch.set_column(place, _SCHEMA.field(place), pa.array(packed, pa.binary()))
+
+
+class _Folded(NamedTuple):
+    """`PARTIALS`, and of how many events each is."""
+
+    batch: pa.RecordBatch
+    sizes: list[int]
+
+
+def _fold_view(number: int, view: ViewPlan, rows: pa.Table, shards: int) -> _Folded:
     keys = _array(rows, view.key).dictionary_encode()
     codes, segments, buckets = (
         _numpy(a) for a in (keys.indices, _array(rows, SEGMENT), _array(rows, view.bucket))
@@ -88,7 +121,7 @@ def _fold_view(number: int, view: ViewPlan, rows: pa.Table, shards: int) -> pa.R
     ]
     own = np.fromiter((shard_of(view.name, key, shards) for key in keys.dictionary.to_pylist()), np.int32)
     found = codes[firsts]
-    return pa.RecordBatch.from_arrays(
+    folded = pa.RecordBatch.from_arrays(
         [
             pa.array(own[found]),
             pa.array(np.full(len(firsts), number, np.int32)),
@@ -99,6 +132,7 @@ def _fold_view(number: int, view: ViewPlan, rows: pa.Table, shards: int) -> pa.R
         ],
         schema=_SCHEMA,
     )
+    return _Folded(folded, groups.sizes.tolist())
 
 
 def _groups(

@@ -18,6 +18,7 @@ from core.exact import Count, Max, Mean, Min, Sum
 from core.measures import Measure
 from core.ratios import Ratio
 from core.sketches import Quantiles, Top, Uniques
+from core.uncorrected import Uncorrected
 from speed_layer.columns import Column, blobs, decimals, doubles, longs, values
 
 __all__ = ["Groups", "fold"]
@@ -48,6 +49,8 @@ class Groups:
 
 def fold(measure: Measure, inputs: pa.Array, groups: Groups) -> list[Column]:
     """One column for each slot of `measure`; `inputs` are in the order of the groups, none of them empty."""
+    if isinstance(measure, Uncorrected):
+        return [*fold(measure.plain, inputs, groups), longs(np.zeros(len(groups), np.int64))]
     special = _FOLDS.get(type(measure))
     if special is None or (type(measure) in _NUMERIC and not _is_plain(inputs)):
         return _one_by_one(measure, inputs, groups)

@@ -161,5 +161,6 @@ class Heartbeat:
         generation = self.batches.generation
         self.janitor.drop_segments(generation, self.batches.progress.floor)
         self.janitor.drop_marks(generation, self.window, self.batches.segment())
+        self.janitor.drop_events(generation, self.window, self.batches.progress.floor)
         if self.batches.leads and self.state.current() == generation.id:
             self.janitor.drop_generations()

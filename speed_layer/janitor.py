@@ -26,6 +26,7 @@ class Janitor:
         self.state, self.checkpoints, self.log = state, checkpoints, log
         self._dropped: dict[str, int] = {}
         self._unmarked: dict[str, int] = {}
+        self._uncorrected: dict[str, int] = {}
         self._alone: set[str | None] | None = None
 
     def drop_segments(self, generation: Generation, floor: int) -> None:
@@ -88,6 +89,14 @@ class Janitor:
             ]
             self._unlink(keys)
         self._unmarked[generation.id] = max(first, needed)
+
+    def drop_events(self, generation: Generation, window: int, floor: int) -> None:
+        """Delete the events of blocks that lie below `floor`: a published version holds them."""
+        first, needed = self._uncorrected.get(generation.id, generation.start_cut // window), floor // window
+        for block in range(first, needed):
+            shards = range(generation.shards)
+            self._unlink([self.state.layout.events(generation.id, shard, block) for shard in shards])
+        self._uncorrected[generation.id] = max(first, needed)
 
     def drop_generations(self) -> None:
         """Delete every generation that is neither read nor written nor rebuilt; once while those stay."""

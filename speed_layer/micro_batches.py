@@ -15,7 +15,9 @@ from core.logs import Logger
 from core.manifest import Publications
 from speed_layer.checkpoint import Checkpoint
 from speed_layer.decode_step import Segments
+from speed_layer.event_chains import History
 from speed_layer.faults import RedisAway, RedisFull, StartOver
+from speed_layer.histories import Histories
 from speed_layer.notes import Notes
 from speed_layer.pipeline import Pipeline
 from speed_layer.state import SpeedState
@@ -24,6 +26,7 @@ __all__ = ["MicroBatches", "Stopped", "segments_of"]
 
 _LONGEST_WAIT = 5.0
 _LOOK = 0.05
+_OF_CORRECTIONS = ("corrected", "retractions", "unmatched")
 
 
 class Stopped(Exception):
@@ -43,7 +46,7 @@ class MicroBatches:
     Once `ended` is set nothing is tried again and no cut is made: another generation may be written already.
     A job that follows does not lead: it makes no cut, and goes no further than `pace` allows, which is where
     the leader stands: then no cut that the leader makes can lie behind what the follower has written.
-    `trouble` says why nothing advances, while that is so.
+    `trouble` says why nothing advances, while that is so. `histories` are there where events are corrected.
     """
 
     generation: Generation
@@ -63,6 +66,7 @@ class MicroBatches:
     leads: bool = True
     pace: Callable[[], Offsets] | None = None
     trouble: RedisAway | RedisFull | None = None
+    histories: Histories | None = None
     _cut_at: float = float("-inf")
 
     def __call__(self, frame: DataFrame, batch: int) -> None:
@@ -109,7 +113,9 @@ class MicroBatches:
         reach("speed.intent.after")
         segments = segments_of(cuts, self.progress.end, end)
         count_from = max(self.generation.start_cut, self.progress.floor)
-        notes = self.pipeline.run(frame, batch, segments, count_from, self.progress.lost is None)
+        history = self._history(count_from)
+        whole = self.progress.lost is None
+        notes = self.pipeline.run(frame, batch, segments, count_from, whole, history)
         written = self.clock()
         reach("speed.stamps.before")
         self.state.stamp(self.generation, batch)
@@ -118,6 +124,19 @@ class MicroBatches:
         reach("speed.progress.after")
         self.maintain()
         self._report(batch, notes, written - began, self.clock() - written)
+
+    def _history(self, below: int) -> History | None:
+        """The chains of events below cut `below`, where a correction may name one of those.
+
+        Where no version has them, what corrections take back is missing: that is declared as a loss is.
+        """
+        if self.histories is None or not below:
+            return None
+        found = self.histories.covering(below)
+        if found is None and self.progress.lost is None:
+            lost = f"no version of these definitions tells corrections what the events below cut {below} were"
+            self._advance(replace(self.progress, lost=lost))
+        return found
 
     def _check_repeated(self, batch: int, end: Offsets) -> None:
         """Spark replays a micro-batch that was committed here and not yet there."""
@@ -221,6 +240,7 @@ class MicroBatches:
             "micro_batch",
             batch=batch,
             **counts,
+            **{name: notes.count(name) for name in _OF_CORRECTIONS if name in notes.numbers},
             seconds=round(seconds + after, 3),
             job_seconds=round(seconds, 3),
             **times,

@@ -13,6 +13,7 @@ from core.layout import Layout
 from speed_layer.clients import RedisAddress
 from speed_layer.decode_step import DecodeStep, Segments
 from speed_layer.deriving import derive
+from speed_layer.event_chains import History
 from speed_layer.faults import TaskFailed, of_text
 from speed_layer.fold_step import PARTIALS, FoldStep
 from speed_layer.micro_batch import MicroBatch
@@ -42,7 +43,13 @@ class Pipeline:
     resolution: Path | None = None
 
     def run(
-        self, records: DataFrame, batch: int, segments: Segments, count_from: int, whole: bool = True
+        self,
+        records: DataFrame,
+        batch: int,
+        segments: Segments,
+        count_from: int,
+        whole: bool = True,
+        history: History | None = None,
     ) -> Notes:
         """Write `records` (value, partition, offset) into Redis as micro-batch `batch`.
 
@@ -66,7 +73,9 @@ class Pipeline:
         write = WriteStep(self.redis, self.layout, self.generation, fence, self.plan.views)
         decoded = records.select("value", "partition", "offset").mapInArrow(decode, decode.schema)
         derived = derive(
-            decoded, self.bound.declarations, self._micro_batch(fence, segments, count_from, whole)
+            decoded,
+            self.bound.declarations,
+            self._micro_batch(fence, segments, count_from, whole, history),
         )
         written = (
             derived.selectExpr(*self.plan.select())
@@ -81,11 +90,14 @@ class Pipeline:
 
     @property
     def _columns(self) -> tuple[str, ...]:
-        """What is read of an event; of one that others are derived from also its time."""
-        time = [self.bound.contract.event_time] if self.bound.declarations else []
-        return tuple(dict.fromkeys([*self.plan.columns, *time]))
+        """What is read of an event; of one that others are derived from also its id and its time."""
+        contract = self.bound.contract
+        needed = [contract.event_id, contract.event_time] if self.bound.declarations else []
+        return tuple(dict.fromkeys([*self.plan.columns, *needed]))
 
-    def _micro_batch(self, fence: Fence, segments: Segments, count_from: int, whole: bool) -> MicroBatch:
+    def _micro_batch(
+        self, fence: Fence, segments: Segments, count_from: int, whole: bool, history: History | None
+    ) -> MicroBatch:
         return MicroBatch(
             self.bound.contract,
             self.redis,
@@ -99,6 +111,9 @@ class Pipeline:
             whole,
             self.folders,
             self.semantics,
+            self.window,
+            self.bound.used,
+            history,
             self.resolution,
         )
 

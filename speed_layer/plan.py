@@ -8,13 +8,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from core.corrections import Corrections
 from core.declarations import Declaration
 from core.measures import Measure
+from core.packing import Codec
 from core.views import CompiledView
 
-__all__ = ["NOTE", "POSITION", "SEGMENT", "Plan", "ViewPlan"]
+__all__ = ["NOTE", "POSITION", "SEGMENT", "SIGN", "Plan", "ViewPlan"]
 
-SEGMENT, NOTE, POSITION = "_segment", "_note", "_position"
+SEGMENT, NOTE, POSITION, SIGN = "_segment", "_note", "_position", "_sign"
 _COLUMN = re.compile(r"`([^`]+)`")
 
 
@@ -30,15 +32,20 @@ class ViewPlan:
     measures: tuple[Measure, ...]
     inputs: tuple[str, ...]
 
+    @property
+    def codec(self) -> Codec:
+        return Codec(tuple(slot for measure in self.measures for slot in measure.slots))
+
 
 @dataclass(frozen=True)
 class Plan:
     """`projection` maps columns to SQL over event columns; `columns` are the contract's columns that it, or
-    what derives the others, reads."""
+    what derives the others, reads. `signed` says that there are events which are taken back."""
 
     views: tuple[ViewPlan, ...]
     projection: Mapping[str, str]
     columns: tuple[str, ...]
+    signed: bool = False
 
     @classmethod
     def of(cls, views: Mapping[str, CompiledView], declarations: Sequence[Declaration] = ()) -> "Plan":
@@ -48,11 +55,13 @@ class Plan:
         derived = {name for declared in declarations for name in declared.columns}
         used = {name for sql in found.columns for name in _COLUMN.findall(sql)} - derived
         columns = sorted(used.union(*(declared.reads for declared in declarations)))
-        return cls(plans, {name: sql for sql, name in found.columns.items()}, tuple(columns))
+        signed = any(isinstance(declared, Corrections) for declared in declarations)
+        return cls(plans, {name: sql for sql, name in found.columns.items()}, tuple(columns), signed)
 
     def select(self) -> list[str]:
         """Expressions for `selectExpr` over decoded events."""
-        return [SEGMENT, NOTE, *(f"{sql} as {name}" for name, sql in self.projection.items())]
+        signs = [SIGN] if self.signed else []
+        return [SEGMENT, NOTE, *signs, *(f"{sql} as {name}" for name, sql in self.projection.items())]
 
 
 @dataclass

@@ -19,7 +19,7 @@ from redis.client import Pipeline
 from redis.exceptions import NoScriptError, RedisError
 
 __all__ = [
-    "ADVANCE", "DROP", "FLOOR", "INTEND", "LEAD", "MARK", "NAME", "PUT", "RELEASE", "RENEW",
+    "ADVANCE", "DROP", "FLOOR", "INTEND", "KEEP", "LEAD", "MARK", "NAME", "PUT", "RELEASE", "RENEW",
     "REPLACE", "STAMP", "USE", "Fence", "run", "unpacked",
 ]  # fmt: skip
 
@@ -120,6 +120,27 @@ for i = 1, #rows, 2 do
   if held and held ~= own then found[#found + 1] = (i - 1) / 2 end
 end
 return found
+"""
+)
+
+# KEYS: stamp, a block of events. ARGV: 4 [field, value, ...]
+# A field that ends with "=" is stored if it is absent; to any other one an entry of 24 bytes is added, once.
+KEEP = (
+    _FENCE
+    + """
+local rows = cmsgpack.unpack(ARGV[4])
+for i = 1, #rows, 2 do
+  local field, value = rows[i], rows[i + 1]
+  if string.sub(field, -1) == '=' then
+    redis.call('HSETNX', KEYS[2], field, value)
+  else
+    local held = redis.call('HGET', KEYS[2], field) or ''
+    local there = false
+    for at = 1, #held, 24 do there = there or string.sub(held, at, at + 23) == value end
+    if not there then redis.call('HSET', KEYS[2], field, held .. value) end
+  end
+end
+return 0
 """
 )
 

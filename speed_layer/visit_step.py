@@ -27,10 +27,9 @@ from speed_layer.scripts import Fence
 from speed_layer.visit_index import VisitIndex, choose
 from speed_layer.visit_state import Held, VisitState
 
-__all__ = ["VisitStep", "by_user", "unknown_before"]
+__all__ = ["VisitStep", "by_user", "known", "unknown_before"]
 
 _SHARD = "_user_shard"
-_NOBODY = Followed(None, None, ())  # type: ignore[arg-type]
 
 
 class _Event(NamedTuple):
@@ -60,7 +59,7 @@ class VisitStep:
         if not held:
             return
         began, table = time.perf_counter(), pa.Table.from_batches(held)
-        told: list[Followed] = [_NOBODY._replace(carried=(None,) * len(self.visits.carry))] * table.num_rows
+        told: list[Followed | None] = [None] * table.num_rows
         for shard, events in self._by_shard(table):
             for place, found in self._shard(shard, events):
                 told[place] = found
@@ -111,11 +110,13 @@ class VisitStep:
             return known
         return self.index.look_up(self.visits, [user for user in users if user not in known]) | known
 
-    def _with(self, table: pa.Table, told: Sequence[Followed]) -> pa.Table:
-        carried = zip(*(found.carried for found in told), strict=True)
-        table = table.append_column("visit_role", pa.array([found.role for found in told], pa.string()))
-        table = table.append_column("visit_step", pa.array([found.step for found in told], pa.int64()))
-        for name, column, values in zip(self.visits.carry, self.visits.carried, carried, strict=False):
+    def _with(self, table: pa.Table, told: Sequence[Followed | None]) -> pa.Table:
+        """The rows with their derived columns; NULL where nobody was told of."""
+        roles, steps = ([one and one[place] for one in told] for place in (0, 1))
+        table = table.append_column("visit_role", pa.array(roles, pa.string()))
+        table = table.append_column("visit_step", pa.array(steps, pa.int64()))
+        for place, (name, column) in enumerate(zip(self.visits.carry, self.visits.carried, strict=True)):
+            values = [one and one.carried[place] for one in told]
             table = table.append_column(column, pa.array(values, table.schema.field(name).type))
         return table
 

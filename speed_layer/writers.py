@@ -12,6 +12,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from conf.settings import Settings
 from core.application import BoundSource
+from core.corrections import corrections_of
 from core.cuts import CutRegistry, Offsets
 from core.errors import StateLost
 from core.folders import Folders
@@ -21,6 +22,7 @@ from speed_layer.checkpoint import Checkpoint
 from speed_layer.clients import RedisAddress
 from speed_layer.faults import RedisAway, RedisFull, Superseded
 from speed_layer.heartbeat import Heartbeat
+from speed_layer.histories import Histories
 from speed_layer.janitor import Janitor
 from speed_layer.log import Log
 from speed_layer.micro_batches import MicroBatches, Stopped
@@ -182,6 +184,7 @@ class Writers:
             generation.semantics,
             Resolutions(self.folders).path(generation.resolution),
         )
+        corrects = corrections_of(self.bound.source) is not None
         return MicroBatches(
             generation,
             progress,
@@ -193,4 +196,5 @@ class Writers:
             self.settings.cut_interval,
             self.log.bind(generation=generation.id),
             self.stop,
+            histories=Histories(self.folders, generation.semantics, self.log) if corrects else None,
         )

@@ -23,6 +23,7 @@ from conf.settings import Settings
 from core.errors import LambdaError
 from demo.probes import Probe
 from demo.truth import Truth
+from demo.wikipedia import WIKIPEDIA
 from local import wait
 from local.child import running
 from local.platform import Platform
@@ -148,4 +149,4 @@ def change(
 def _reader(old: Settings, new: Settings, probe: Probe, truth: Truth, since: float) -> Reader:
     start, end = (datetime.fromisoformat(text) for text in (probe.start, probe.end))
     facts = truth.answer(probe.key, changed.counts, start, end)
-    return Reader(old.api_url, new.api_url, probe, probe.facts(truth), facts, since)
+    return Reader(old.api_url, new.api_url, probe, WIKIPEDIA.oracle.facts(probe, truth), facts, since)

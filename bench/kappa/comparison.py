@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.kappa.questions import Expected
 from demo.judge import judge
+from demo.wikipedia import TRUTH
 
 __all__ = ["Comparison", "agree"]
 
@@ -32,7 +33,7 @@ class Comparison:
                 who, title, f"{len(begins)} rows, not the {len(expected)} that were asked for"
             )
         for row, (begin, facts) in zip(answer["rows"], expected, strict=True):
-            for verdict in judge(row["measures"], facts):
+            for verdict in judge(row["measures"], facts, TRUTH):
                 self.exact += verdict.exact
                 self.approximate += not verdict.exact
                 if not verdict.right:

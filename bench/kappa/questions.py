@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from demo.dataset import Event
-from demo.probes import ASKED, END, START, Probe
+from demo.probes import Probe
 from demo.truth import Answer, Truth
+from demo.wikipedia import ASKED, END, START, WIKIPEDIA
 
 __all__ = ["Expected", "Question", "questions"]
 
@@ -30,11 +31,14 @@ _EACH = 12  # keys of a view
 class Question(Probe):
     """A probe, or a series of it: `every` is "hour" or "day"."""
 
+    start: str = START
+    end: str = END
     every: str = ""
 
     @property
     def title(self) -> str:
-        return super().title + (f" by {self.every}" if self.every else "")
+        hours = "" if (self.start, self.end) == (START, END) else f" {self.start[11:16]}-{self.end[11:16]}"
+        return super().title + hours + (f" by {self.every}" if self.every else "")
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -42,7 +46,7 @@ class Question(Probe):
 
     def expected(self, truth: Truth) -> Expected:
         """Every row that the answer must have, in order; one without events is there too."""
-        facts, start = self.facts(truth), datetime.fromisoformat(self.start)
+        facts, start = WIKIPEDIA.oracle.facts(self, truth), datetime.fromisoformat(self.start)
         if not self.every:
             return [(start, facts)]
         width = _WIDTHS[self.every]

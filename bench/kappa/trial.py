@@ -23,10 +23,10 @@ from conf.settings import Settings
 from core.cuts import reaches
 from core.folders import Folders
 from demo.dataset import Event, multiply
-from demo.probes import Probe
 from demo.replay import make_producer, replay
 from demo.stage import Stage
 from demo.truth import Truth
+from demo.wikipedia import WIKIPEDIA, ask
 from local import wait
 from local.platform import Platform
 from local.topics import end_offsets, ensure_topic
@@ -39,7 +39,7 @@ PATIENCE = 900.0  # seconds until what was sent is in an answer
 QUESTION = "/v1/views/edits_by_channel?channel=%23en.wikipedia"
 DISKS = {"log": "kafka", "master dataset": "master", "views and index": "views", "Redis's file": "redis"}
 PROCESSES = ("kafka", "redis", "speed", "api")
-PROBE = Probe(CHANGED, {"channel": "#vi.wikipedia"})
+PROBE = ask(CHANGED, {"channel": "#vi.wikipedia"})
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Trial:
         self.settings, self.plan, self.ways, self.say = settings, plan, ways, say
         self.publishes = name == "Lambda"
         self.figures, self.meter = Figures(name), Meter()
-        self.stage = Stage(settings)
+        self.stage = Stage(settings, WIKIPEDIA)
 
     def run(self, questions: Sequence[Question], truth: Truth) -> Figures:
         """All of it. Raises `DemoFailed`, `ChangeFailed` or `LocalError` for a step that does not happen."""

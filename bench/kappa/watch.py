@@ -15,6 +15,7 @@ from bench.report import percentile
 from demo.judge import judge
 from demo.probes import Probe
 from demo.truth import Answer
+from demo.wikipedia import TRUTH
 
 __all__ = ["Reader", "Round", "Seen", "Told", "summary", "told"]
 
@@ -121,7 +122,7 @@ def told(answer: dict[str, Any], facts: Answer, since: float, now: float) -> Tol
     as_of = datetime.fromisoformat(answer["as_of"]).timestamp()
     if as_of < since:
         return Told("behind", lag=now - as_of)
-    right = all(verdict.right for verdict in judge(answer["rows"][0]["measures"], facts))
+    right = all(verdict.right for verdict in judge(answer["rows"][0]["measures"], facts, TRUTH))
     return Told("answers", right, now - as_of)
 
 

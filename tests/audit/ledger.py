@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from demo.probes import Probe
 from demo.truth import Event, Truth
+from demo.wikipedia import WIKIPEDIA
 from tests.audit.facts import Facts, Past
 
 __all__ = ["Ledger"]
@@ -53,5 +54,5 @@ class Ledger:
     def _add(self, pasts: Sequence[Past], event: Event) -> None:
         now, alone = self._clock(), Truth([event])
         for probe, past in zip(self.probes, pasts, strict=True):
-            if probe.facts(alone):
+            if WIKIPEDIA.oracle.facts(probe, alone):
                 past.add(now, event)

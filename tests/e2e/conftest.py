@@ -7,6 +7,7 @@ import pytest
 
 from conf.settings import Settings
 from demo.__main__ import demo_settings, played
+from demo.wikipedia import WIKIPEDIA
 from local.tools import free_ports
 
 TABLE = pytest.StashKey[str]()
@@ -37,7 +38,8 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
             kafka_controller_port=controller,
             redis_port=redis,
             api_port=api,
-        )
+        ),
+        WIKIPEDIA,
     )
-    with played(settings) as right:
+    with played(settings, WIKIPEDIA) as right:
         yield Played(settings, right)

@@ -14,7 +14,7 @@ from kafka import TopicPartition
 
 from core.faults import POINTS, Action
 from demo.judge import judge
-from demo.truth import Truth
+from demo.wikipedia import WIKIPEDIA
 from local.tools import free_ports
 from local.topics import end_offsets, ensure_topic
 from tests.audit.views import EDITS
@@ -241,10 +241,11 @@ def test_a_partition_is_added(trial: Trial) -> None:
 
 def test_after_all_of_it_every_measure_is_what_plain_python_says(trial: Trial) -> None:
     trial.stand_still()
-    truth = Truth(trial.ledger.events.values())
+    oracle = WIKIPEDIA.oracle
+    truth = oracle.truth(trial.ledger.events.values())
     for probe in PROBES:
         answer = trial.auditor.answer(probe)
-        verdicts = judge(answer["rows"][0]["measures"], probe.facts(truth))
+        verdicts = judge(answer["rows"][0]["measures"], oracle.facts(probe, truth), oracle.measures)
         assert [verdict for verdict in verdicts if not verdict.right] == []
     trial.stream.paused.clear()
 

@@ -18,7 +18,7 @@ from conf.settings import Settings
 from core.faults import POINTS, Action, plant, struck, struck_at
 from core.folders import Folders
 from demo.dataset import edits, multiply
-from demo.probes import Probe
+from demo.wikipedia import ask
 from local.child import running
 from local.platform import Platform
 from local.spark_submit import job_command
@@ -35,11 +35,11 @@ __all__ = ["AFTER_A_PUBLISH", "PATIENCE", "PROBES", "Row", "Trial", "settings_of
 RATE = 20.0  # events a second
 DAYS = 20  # of them, so that the stream outlasts the suite on a slow machine too
 PROBES = [
-    Probe("wiki", {}),
-    Probe("wiki", {}, "2015-09-12T00:10:00Z", "2015-09-12T00:20:00Z"),
-    Probe("edits_by_channel", {"channel": "#en.wikipedia"}),
-    Probe("edits_by_channel", {"channel": "#vi.wikipedia"}),
-    Probe("robot_edits", {"channel": "#vi.wikipedia"}),
+    ask("wiki", {}),
+    ask("wiki", {}, "2015-09-12T00:10:00Z", "2015-09-12T00:20:00Z"),
+    ask("edits_by_channel", {"channel": "#en.wikipedia"}),
+    ask("edits_by_channel", {"channel": "#vi.wikipedia"}),
+    ask("robot_edits", {"channel": "#vi.wikipedia"}),
 ]
 PATIENCE = 240.0  # on a machine that does other work as well
 SCRIPTS = {"batch": "batch_layer/job.py", "speed": "speed_layer/job.py"}

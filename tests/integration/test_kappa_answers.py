@@ -26,6 +26,7 @@ from demo.dataset import Event, edits
 from demo.replay import part_of_day
 from demo.stage import Stage
 from demo.truth import Truth
+from demo.wikipedia import WIKIPEDIA
 from local import wait
 from tests.serving_kit import buckets_of, fields_of
 
@@ -72,7 +73,7 @@ def asked(
     folder: Path, name: str, fill: Fill, questions: Sequence[Question]
 ) -> Iterator[tuple[Settings, Figures]]:
     with standing(folder, fill) as (settings, _):
-        stage = Stage(settings)
+        stage = Stage(settings, WIKIPEDIA)
         yield settings, Figures(name, answers=[stage.ask(question) for question in questions])
 
 
@@ -110,7 +111,7 @@ def test_one_event_too_many_is_found_in_either(events: Sequence[Event], tmp_path
 
 
 def _a_reader_moves(settings: Settings, question: Question, truth: Truth) -> None:
-    facts: Any = question.facts(truth)
+    facts: Any = WIKIPEDIA.oracle.facts(question, truth)
     reader = Reader("http://127.0.0.1:1", settings.api_url, question, facts, facts, since=0.0)
     with reader.reading():
         wait.until(lambda: None if reader.moved.is_set() else reader.last(), "the reader", 30)

@@ -6,15 +6,16 @@ from typing import Any
 import httpx
 import pytest
 
-from demo.probes import TRUTH, Probe
+from demo.probes import Probe
 from demo.truth import Event, Truth
+from demo.wikipedia import TRUTH, ask
 from tests.audit.auditor import Auditor
 from tests.audit.facts import Facts, Past
 from tests.audit.ledger import Ledger
 from tests.audit.stream import disturbed
 from tests.audit.verdict import JUDGED, objections
 
-EVERYTHING = Probe("edits_by_channel", {"channel": "#en"})
+EVERYTHING = ask("edits_by_channel", {"channel": "#en"})
 
 
 def edit(number: int, channel: str = "#en", **changed: Any) -> Event:
@@ -171,7 +172,7 @@ def test_a_copy_of_an_event_counts_once() -> None:
 
 
 def test_events_of_other_keys_are_no_part_of_a_question() -> None:
-    ledger, _ = ledger_of(EVERYTHING, Probe("robot_edits", {"channel": "#en"}))
+    ledger, _ = ledger_of(EVERYTHING, ask("robot_edits", {"channel": "#en"}))
     for number in range(3):
         ledger.sent(edit(number, channel="#de"))
         ledger.sent(edit(10 + number))

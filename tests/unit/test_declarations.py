@@ -68,6 +68,7 @@ def test_views_use_derived_columns_as_they_use_those_of_the_contract() -> None:
     assert made.views["firsts"].where == "(`rank` = 1L)"
     assert made.views["firsts"].reads == {"rank", "price", "event_time"}
     assert made.derived_in(made.views["firsts"]) == ["rank"] and not made.derived_in(made.views["plain"])
+    assert made.deriving(made.views["firsts"]) == [Ranks()] and not made.deriving(made.views["plain"])
     with pytest.raises(UnknownName, match="did you mean 'rank'"):
         bound(ORDERS, replace(FIRSTS, where="ranks = 1"))
 

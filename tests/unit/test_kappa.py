@@ -26,6 +26,7 @@ from conf.settings import Settings
 from core.evaluation import evaluator
 from demo.probes import Probe
 from demo.truth import Answer, Truth, time_of
+from demo.wikipedia import WIKIPEDIA
 
 TYPES = {"isRobot": "boolean", "namespace": "string"}
 NOON = datetime(2015, 9, 12, 12, tzinfo=UTC)
@@ -82,11 +83,13 @@ def naive_rows(question: Question, truth: Truth) -> list[tuple[datetime, list[st
     hours = {"": 24, "hour": 1, "day": 24}[question.every]
     start, end = (datetime.fromisoformat(text) for text in (question.start, question.end))
     if not question.every:
-        return [(start, [e["event_id"] for e in question.facts(truth)])]
+        return [(start, [e["event_id"] for e in WIKIPEDIA.oracle.facts(question, truth)])]
     found = []
     while start < end:
         upto = start + timedelta(hours=hours)
-        inside = [e["event_id"] for e in question.facts(truth) if start <= time_of(e) < upto]
+        inside = [
+            e["event_id"] for e in WIKIPEDIA.oracle.facts(question, truth) if start <= time_of(e) < upto
+        ]
         found.append((start, inside))
         start = upto
     return found
@@ -122,7 +125,7 @@ def test_questions_are_the_same_each_time_and_ask_for_every_view() -> None:
 
 def test_a_measure_that_is_wrong_is_named() -> None:
     compared, truth = Comparison(), Truth([edit(1), edit(2, "13:10:00.000")])
-    question = Question("wiki", {}, "2015-09-12T12:00:00Z", "2015-09-12T14:00:00Z", "hour")
+    question = Question("wiki", {}, "2015-09-12T12:00:00Z", "2015-09-12T14:00:00Z", every="hour")
     expected = question.expected(truth)
     compared.against_truth("Kappa", question.title, answer({"edits": 1}, {"edits": 1}), expected)
     assert (compared.exact, compared.wrong) == (2, [])
