@@ -45,10 +45,10 @@ class BoundSource:
 
     @property
     def used(self) -> dict[str, str]:
-        """Name -> type of the contract's columns that views, or what they use is derived from, read, and of
-        the event's time."""
-        views = {self.contract.event_time}.union(*(view.reads for view in self.views.values()))
-        read = self.needed_for(views)
+        """Name -> type of the contract's columns that views read, or that others are derived from, and of the
+        event's time."""
+        derived = (one.reads for one in self.declarations if one.columns)
+        read = {self.contract.event_time}.union(*(view.reads for view in self.views.values()), *derived)
         return {name: kind for name, kind in self.contract.types.items() if name in read}
 
     @property

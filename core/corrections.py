@@ -81,18 +81,13 @@ def corrections_of(source: Source) -> Corrections | None:
 def check_company(source: Source) -> None:
     """Raise `DefinitionError` for a source that declares corrections and something derived from the events
     before: what is derived of those around one that is taken back would have to follow. What is derived of
-    an event alone may stand behind the corrections, which know the contract's columns only."""
-    others = [one for one in source.declares if not isinstance(one, Corrections)]
-    if len(others) == len(source.declares):
-        return
-    wrong = next((one for one in others if not one.additive), None)
-    if wrong is not None:
+    an event alone (`additive`) is bound last, and so of those that are taken back as well."""
+    others = [one for one in source.declares if not (isinstance(one, Corrections) or one.additive)]
+    if others and corrections_of(source):
         raise DefinitionError(
-            f"source {source.name!r} declares Corrections and {type(wrong).__name__}, which do not go "
+            f"source {source.name!r} declares Corrections and {type(others[0]).__name__}, which do not go "
             "together; give one of them a source of its own"
         )
-    if not isinstance(source.declares[0], Corrections):
-        raise DefinitionError(f"source {source.name!r}: declare Corrections before {others[0]!r}")
 
 
 @dataclass(frozen=True)

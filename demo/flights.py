@@ -44,6 +44,8 @@ ASKED = [
     ask("delays_by_weather", {"origin": "LGA", "sky": "dry"}),
     ask("delays_by_weather", {"origin": "EWR", "sky": "not measured"}),
     ask("delays_by_hour_of_day", {"origin": "EWR", "local_hour": 18}),
+    ask("planned", {"origin": "LGA"}),
+    ask("planned", {"origin": "EWR"}, STORM, CALM),
     ask("cancellations", {"carrier": "US"}, STORM, CALM),
     ask("cancellations", {"carrier": "MQ"}),
     ask("cancellations_by_weather", {"origin": "LGA", "sky": "no sight"}),
@@ -74,9 +76,12 @@ def _numbers(column: str) -> Callable[[Answer], list[float]]:
 
 
 def seen(events: Iterable[Event]) -> Iterator[Event]:
-    """The events with the weather of the hour in which they were due, at their airport."""
-    weather = weather_table()
-    for event in events:
+    """The events that no other one corrects, with the weather of the hour in which each was due."""
+    weather, known = weather_table(), list(events)
+    corrected = {event.get("corrects") for event in known}
+    for event in known:
+        if event["event_id"] in corrected:
+            continue
         measured = weather.get((event["origin"], f"{event['event_time'][:13]}:00:00Z"), {})
         found = {
             name: _number(measured.get(name, "NA")) for name in ("temp", "precip", "visib", "wind_speed")
@@ -136,6 +141,8 @@ TRUTH: Mapping[str, Callable[[Answer], Any]] = {
     "rain": _extreme(max, "precip"),
     "wind": _extreme(max, "wind_speed"),
     "sight": _extreme(min, "visib"),
+    "flights_planned": len,
+    "miles_planned": _total(lambda event: event["distance"] if event["kind"] == "scheduled" else 0),
     "told": len,
     "cancelled": _total(_cancelled),
     "cancelled_share": _mean(_cancelled),
@@ -156,6 +163,7 @@ WHERE: Mapping[str, Callable[[Event], bool]] = {
         ),
         _is_flown,
     ),
+    "planned": lambda event: bool(event["kind"] != "flown"),
     **dict.fromkeys(
         ("aircraft", "cancellations", "cancellations_by_weather"), lambda event: event["kind"] != "scheduled"
     ),

@@ -152,9 +152,13 @@ class Meter:
             found = roles(stats, os.getpid(), commands)
             ours = [stat for stat in stats if stat.pid in found]
             for stat in ours:
-                self._cpu[stat.identity] = found[stat.pid], stat.cpu
+                self._cpu[stat.identity] = self._role(stat, found[stat.pid]), stat.cpu
             self._peak = max(0 if afresh else self._peak, sum(stat.resident for stat in ours))
             return self._sums()
+
+    def _role(self, stat: Stat, found: str) -> str:
+        """A process that has ended, and that nobody has waited for, has no command line any more."""
+        return self._cpu.get(stat.identity, (found,))[0] if found == _OTHER else found
 
     def _sums(self) -> dict[str, float]:
         sums: dict[str, float] = {}

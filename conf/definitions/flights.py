@@ -4,7 +4,7 @@ The weather is a file that `make setup APPLICATION=flights` fetches.
 """
 
 from conf.settings import get_settings
-from core import Count, Lookup, Max, Mean, Min, Quantiles, Source, Sum, Top, Uniques, View
+from core import Corrections, Count, Lookup, Max, Mean, Min, Quantiles, Source, Sum, Top, Uniques, View
 
 WEATHER = Lookup(
     get_settings().cache_dir / "tables" / "nyc_weather_2013.csv",
@@ -17,7 +17,7 @@ WEATHER = Lookup(
     null="NA",
     sha256="5d1ea2548a3941eac0b4a9ca70805daa9fa49bbb711a0c7557b2bba0bd7c3f64",
 )
-FLIGHTS = Source("flights.departures", contract="flights", declares=[WEATHER])
+FLIGHTS = Source("flights.departures", contract="flights", declares=[Corrections(target="corrects"), WEATHER])
 
 FLOWN, TOLD = "kind = 'flown'", "kind <> 'scheduled'"
 SKY = (
@@ -75,6 +75,19 @@ VIEWS = [
         where=FLOWN,
         measures=DELAYS,
         description="How delays grow over a day on the clocks of New York.",
+    ),
+    View(
+        "planned",
+        FLIGHTS,
+        key=("origin",),
+        where="kind <> 'flown'",
+        measures={
+            "flights_planned": Count(),
+            "miles_planned": Sum("if(kind = 'scheduled', distance, 0)"),
+            "cancelled": Sum(CANCELLED),
+            "cancelled_share": Mean(CANCELLED),
+        },
+        description="Flights as announced, each once: a cancellation takes the place of the announcement.",
     ),
     View(
         "cancellations",

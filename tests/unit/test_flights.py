@@ -15,6 +15,8 @@ import pytest
 from conf.settings import Settings
 from core.application import Application, BoundSource
 from core.contracts import Contract
+from core.lookups import Lookup
+from core.per_event import PerEvent
 from demo.dataset import Event, multiply
 from demo.flights import FLIGHTS, due_on, seen
 from demo.flights_data import LAST, LOCK, flights, log, rows
@@ -24,7 +26,6 @@ from demo.plays import PLAYS, play_of
 from demo.replay import log_key
 from demo.wikipedia import WIKIPEDIA
 from local.sdists import SdistRefused, member_of
-from serving_layer.past_store import applied
 from serving_layer.rendering import to_json
 
 CONTRACT = Path(__file__).parents[2] / "conf" / "contracts" / "flights.yaml"
@@ -169,9 +170,12 @@ def answer(
     bound: BoundSource, events: Sequence[Event], name: str, key: Mapping[str, Any], start: str, end: str
 ) -> dict[str, Any]:
     """What a view shows of events in a range, each id once: its own functions, one event after the other."""
-    view = bound.views[name]
-    of, decode, types = applied(bound, view), bound.contract.decoder().decode, bound.contract.types
-    once = {event["event_id"]: event for event in reversed(events) if start <= event["event_time"] < end}
+    view, (weather,) = bound.views[name], [one for one in bound.declarations if isinstance(one, Lookup)]
+    of = PerEvent.of(bound.definitions[name], view, bound.columns, [weather.of_event()])
+    decode, types = bound.contract.decoder().decode, bound.contract.types
+    corrected = {event.get("corrects") for event in events}
+    standing = [event for event in reversed(events) if event["event_id"] not in corrected]
+    once = {event["event_id"]: event for event in standing if start <= event["event_time"] < end}
     decoded = [dict(zip(types, decode(orjson.dumps(event)).values, strict=True)) for event in once.values()]
     found = of.fold(each for each in decoded if of.key_text(each) == view.key_of(key))
     shown: dict[str, Any] = orjson.loads(to_json(view.present(view.merge_all(list(found.values())))))

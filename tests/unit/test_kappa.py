@@ -27,6 +27,7 @@ from core.evaluation import evaluator
 from demo.probes import Probe
 from demo.truth import Answer, Truth, time_of
 from demo.wikipedia import WIKIPEDIA
+from local.wait import until
 
 TYPES = {"isRobot": "boolean", "namespace": "string"}
 NOON = datetime(2015, 9, 12, 12, tzinfo=UTC)
@@ -213,6 +214,10 @@ def test_what_a_process_starts_has_its_role() -> None:
     assert roles(stats, 1, commands) == expected
 
 
+def _ended(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
 BURN = "import sys, time\nwhile time.process_time() < 0.6: pass\nprint('burnt', flush=True)\nsys.stdin.read()"
 
 
@@ -222,10 +227,14 @@ def test_a_phase_holds_what_its_processes_used_also_those_that_ended() -> None:
             child = subprocess.Popen(
                 [sys.executable, "-c", BURN, "local.redis"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
             )
-            assert child.stdout is not None
+            assert child.stdout is not None and child.stdin is not None
             child.stdout.readline()
             meter.look()
-            child.communicate()
+            child.stdin.close()
+            until(lambda: None if _ended(child.pid) else "not yet", "the end of the child", 60)
+            meter.look()  # nobody has waited for it: it is there, without a command line
+            child.stdout.close()
+            child.wait()
         with meter.phase() as after:
             pass
     assert phase.cpu["redis"] == pytest.approx(0.6, abs=0.25)

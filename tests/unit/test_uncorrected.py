@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core import Corrections, Count, Max, Mean, Min, Quantiles, Ratio, Source, Sum, Top, Uniques, View
 from core.corrections import check_company
-from core.declarations import Declaration
+from core.declarations import Declaration, bind_all
 from core.errors import DefinitionError
 from core.measures import Measure
 from core.narrowing import narrowed
@@ -152,7 +152,8 @@ def test_corrections_go_with_nothing_that_is_derived_from_the_events_before() ->
         check_company(replace(ORDERS, declares=(*ORDERS.declares, Other())))
 
 
-def test_what_is_derived_of_an_event_alone_stands_behind_corrections() -> None:
-    check_company(replace(ORDERS, declares=(*ORDERS.declares, OfOneEvent())))
-    with pytest.raises(DefinitionError, match="declare Corrections before OfOneEvent"):
-        check_company(replace(ORDERS, declares=(OfOneEvent(), *ORDERS.declares)))
+def test_what_is_derived_of_an_event_alone_goes_with_corrections_and_comes_after_them() -> None:
+    declares = (OfOneEvent(), *ORDERS.declares)
+    check_company(replace(ORDERS, declares=declares))
+    bound, _ = bind_all("orders", declares, COLUMNS)
+    assert [type(one) for one in bound] == [Corrections, OfOneEvent]
