@@ -49,7 +49,7 @@ def rounds(schedules: int, seed: int, faults: bool) -> Iterator[Round]:
         if number % 4 == 0:
             yield bad_records(seed + number)
     if faults:
-        yield Round(_FAULTS, ["tests/e2e", "-m", "soak", "-s", "--timeout", "7200"])
+        yield Round(_FAULTS, ["tests/e2e", "tests/integration", "-m", "soak", "-s", "--timeout", "7200"])
 
 
 def model(schedules: int, seed: int, which: str) -> Round:

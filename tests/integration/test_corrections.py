@@ -94,7 +94,7 @@ def test_corrections_of_every_kind_across_micro_batches_segments_and_publishes(s
     shop.compare()
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 6))])
 def test_orders_drawn_at_random_through_publishes_replays_and_a_new_life(shop: Shop, seed: int) -> None:
     draw = random.Random(seed)
     known: dict[int, list[str]] = {0: [], 1: []}
