@@ -11,7 +11,6 @@ from demo.__main__ import demo_settings, played
 from demo.flights import FLIGHTS
 from demo.flights_data import fetch_flights, flights
 from demo.play import Play
-from local.sdists import SdistRefused
 from local.tools import free_ports
 
 pytestmark = pytest.mark.timeout(1800)
@@ -19,11 +18,8 @@ pytestmark = pytest.mark.timeout(1800)
 
 @pytest.fixture(scope="module")
 def play() -> Play:
-    """The storm and the days around it; skipped where the data cannot be had."""
-    try:
-        fetch_flights(Settings())
-    except SdistRefused as error:
-        pytest.skip(str(error))
+    """The storm and the days around it."""
+    fetch_flights(Settings())
     few = replace(
         FLIGHTS.dataset, events=lambda settings: flights(settings, date(2013, 2, 7), date(2013, 2, 9))
     )

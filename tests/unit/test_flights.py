@@ -1,4 +1,4 @@
-"""Flights as events: a made-up sample of the file's kind, and the real file where set-up has fetched it."""
+"""Flights as events: a made-up sample of the file's kind, and the real file."""
 
 import io
 import zipfile
@@ -19,7 +19,7 @@ from core.lookups import Lookup
 from core.per_event import PerEvent
 from demo.dataset import Event, multiply
 from demo.flights import FLIGHTS, due_on, seen
-from demo.flights_data import LAST, LOCK, flights, log, rows
+from demo.flights_data import LAST, LOCK, fetch_flights, flights, log, rows
 from demo.judge import judge
 from demo.play import Oracle
 from demo.plays import PLAYS, play_of
@@ -55,11 +55,9 @@ def made() -> list[Event]:
 
 @pytest.fixture(scope="module")
 def real() -> list[Event]:
-    """The storm and the days around it, where set-up has fetched them."""
-    try:
-        return flights(Settings(), date(2013, 2, 7), date(2013, 2, 9))
-    except SdistRefused as error:
-        pytest.skip(str(error))
+    """The storm and the days around it; fetched with the first run."""
+    fetch_flights(Settings())
+    return flights(Settings(), date(2013, 2, 7), date(2013, 2, 9))
 
 
 @pytest.fixture(scope="module")
