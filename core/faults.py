@@ -54,9 +54,6 @@ POINTS: Mapping[str, Point] = {
     "speed.intent.before": Point("speed", "Spark has planned a micro-batch, and Redis knows nothing of it"),
     "speed.intent.after": Point("speed", "an intent is stored, and nothing is written"),
     "speed.marks.after": Point("speed", "events are marked as seen, and not counted", task=True),
-    "speed.chains.within": Point(
-        "speed", "events are kept for corrections, and what they take back is not told", task=True
-    ),
     "speed.fields.before": Point("speed", "a task is about to write its shards", task=True),
     "speed.fields.within": Point("speed", "new fields are written, those to be merged are not", task=True),
     "speed.fields.after": Point("speed", "a task's fields are written, and its stamps are old", task=True),

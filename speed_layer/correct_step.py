@@ -12,7 +12,6 @@ from core.chains import NOTHING, Chain, Link, Named, asked, chain_digest, is_mat
 from core.contracts import Contract
 from core.corrections import Corrections, EventCodec
 from core.decoded import arrow_type
-from core.faults import reach
 from core.layout import Layout
 from speed_layer.clients import RedisAddress
 from speed_layer.decode_step import OFFSET_BITS
@@ -103,7 +102,6 @@ class CorrectStep:
         for segment, link in zip(segments, links, strict=True):
             kept.link(segment, link)
         chains.keep(kept)
-        reach("speed.chains.within")
         named = [
             _Event(segment, link.offset, link.digest, link.target)
             for segment, link in zip(segments, links, strict=True)
