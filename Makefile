@@ -49,7 +49,7 @@ test-integration: setup ## tests with a real Spark session, Kafka and Redis, one
 test-e2e: setup ## the whole platform
 	@$(PY) -m pytest tests/e2e $(ARGS)
 
-test-faults: setup ## the fault suite: processes and servers die while an auditor asks
+test-faults: setup ## the fault suite: processes and servers die while an auditor asks, a quarter of an hour
 	@$(PY) -m pytest tests/e2e/test_faults.py -m 'faults and not soak' $(ARGS)
 
 SCHEDULES ?= 20000
