@@ -1,6 +1,5 @@
 """A version that another one takes rows over from: its tables, its index, and whether they are whole."""
 
-import hashlib
 import os
 import shutil
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from pathlib import Path
 from pyspark.sql import DataFrame, SparkSession
 
 from batch_layer import delta_log, index
-from core.durability import sync
+from core.durability import sha256_of, sync
 from core.errors import NotExact
 from core.folders import Folders
 from core.keys import index_partition_sql
@@ -55,7 +54,7 @@ class Base:
     def _check_files(self, view: str, version: int, checksum: str) -> None:
         try:
             added = delta_log.commit(self.folders.table(view), version).added
-            tables = {file.path.name: _digest(file.path) for file in added}
+            tables = {file.path.name: sha256_of(file.path) for file in added}
         except FileNotFoundError as error:
             raise self._refusal(f"{error.filename} of view {view!r} is gone") from error
         if index.checksum([index.IndexFile(view, 0, 0, "", tables)]) != checksum:
@@ -79,8 +78,3 @@ def _link(source: Path, target: Path) -> None:
     except OSError:
         shutil.copy2(source, target)
         sync(target)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """The chains of a version as LMDB files by digest: what the speed layer asks of events below the boundary."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
@@ -11,8 +10,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from batch_layer.index import seal
 from core.chains import Chain, Link, Named, chain_file
-from core.durability import sync
 
 __all__ = ["write_chains", "write_file"]
 
@@ -67,9 +66,7 @@ def write_file(path: Path, rows: Iterable[_Row]) -> str:
             cursor.putmulti(_chains(rows), append=True, overwrite=False)
         env.sync(True)
     path.chmod(0o444)
-    sync(path)
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return seal(path)
 
 
 def _chains(rows: Iterable[_Row]) -> Iterator[tuple[bytes, bytes]]:

@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 
 from batch_layer.delta_log import AddedFile, Commit
 from batch_layer.packer import pack_columns
-from core.durability import sync
+from core.durability import sha256_of, sync
 from core.errors import HandoffError
 from core.faults import reach
 from core.folders import Folders
@@ -97,7 +97,7 @@ def build_part(part: Part) -> IndexFile:
             "two rows share a key"
         )
     part.path.chmod(0o444)
-    tables = {file.path.name: _digest(file.path) for file in part.files}
+    tables = {file.path.name: sha256_of(file.path) for file in part.files}
     return IndexFile(part.view, part.number, written, seal(part.path), tables)
 
 
@@ -187,12 +187,7 @@ def _read_file(file: AddedFile, columns: list[str]) -> pa.Table:
 def seal(path: Path) -> str:
     """Makes a file durable; its SHA-256."""
     sync(path)
-    return _digest(path)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path)
 
 
 def checksum(files: Sequence[IndexFile]) -> str:

@@ -4,7 +4,6 @@ A file is never written again: no locks are taken, and one read transaction last
 Environments close when nobody holds the index any more: a request keeps what it began with.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from heapq import merge
@@ -18,6 +17,7 @@ import lmdb
 
 from core.buckets import Run
 from core.chains import CHAINS_FOLDER
+from core.durability import sha256_of
 from core.index_values import unframe
 from core.keys import index_bucket, index_key, index_partition
 from core.manifest import Manifest
@@ -126,7 +126,7 @@ def _verify(folder: Path, manifest: Manifest, names: Iterable[str]) -> None:
         path, wanted = folder / name, manifest.index[name]
         if not path.is_file():
             raise IndexBroken(f"{path} is missing: restore the file, or publish again")
-        found = _sha256(path)
+        found = sha256_of(path)
         if found != wanted:
             raise IndexBroken(
                 f"{path} has checksum {found[:12]}…, its manifest says {wanted[:12]}…: "
@@ -166,8 +166,3 @@ def _walk(cursor: lmdb.Cursor, key: str, run: Run) -> Iterator[tuple[int, bytes 
         at = unframe(value, key)
         if at is not None:
             yield index_bucket(raw), value, at
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

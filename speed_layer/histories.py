@@ -1,10 +1,10 @@
 """Which published version tells the speed layer of the events that its own state does not hold any more."""
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.chains import CHAINS_FOLDER
+from core.durability import sha256_of
 from core.folders import Folders
 from core.logs import Logger
 from core.manifest import Manifest
@@ -55,7 +55,6 @@ class Histories:
 
 def _sha256(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256_of(path)
     except FileNotFoundError:
         return None

@@ -7,13 +7,13 @@ one. A version beyond would know events that the micro-batch is about to count. 
 as its boundary is there: it is the readers' version or the one before, which the floor waits for.
 """
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import lmdb
 
+from core.durability import sha256_of
 from core.errors import StateLost
 from core.folders import Folders
 from core.index_values import unframe
@@ -70,8 +70,7 @@ def _close_others(folder: Path) -> None:
 
 def _mapped(path: Path, checksum: str) -> lmdb.Transaction:
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256_of(path)
         if found != checksum:
             raise StateLost(
                 f"{path} has checksum {found[:12]}, its manifest says {checksum[:12]}: restore it"

@@ -9,10 +9,11 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from batch_layer import contents, index
+from batch_layer import contents
 from batch_layer.backfill import Backfill
 from batch_layer.recompute import tiles
 from conf.settings import Settings
+from core.durability import sha256_of
 from core.errors import NotExact, Superseded
 from core.manifest import Manifest
 from core.modes import Mode
@@ -84,7 +85,7 @@ def test_a_backfill_makes_whole_days_of_the_named_view_anew_and_leaves_all_else(
     assert manifest.views[ROBOTS] == wrong.views[ROBOTS]
     assert files_of(manifest, ROBOTS) == files_of(wrong, ROBOTS)
     folder = made.run.folders.index(manifest.version)
-    assert all(index._digest(folder / name) == sha for name, sha in manifest.index.items())
+    assert all(sha256_of(folder / name) == sha for name, sha in manifest.index.items())
 
 
 def files_of(manifest: Manifest, view: str) -> dict[str, str]:

@@ -13,6 +13,7 @@ from batch_layer import index
 from batch_layer.delta_log import AddedFile, Commit
 from batch_layer.index import Part, build_part, parts_of
 from core import Count, Min, Source, Sum, View
+from core.durability import sha256_of
 from core.errors import HandoffError
 from core.folders import Folders
 from core.index_values import unframe
@@ -127,8 +128,8 @@ def test_a_finished_file_is_read_only_and_its_digest_is_that_of_its_bytes(tmp_pa
     files = [table_file(tmp_path, "one.parquet", HOUR, rows_of(["1:a"], HOUR, 3))]
     part, made = build(tmp_path, files)
     assert part.path.stat().st_mode & 0o222 == 0
-    assert made.sha256 == index._digest(part.path)
-    assert made.tables == {"one.parquet": index._digest(files[0].path)}
+    assert made.sha256 == sha256_of(part.path)
+    assert made.tables == {"one.parquet": sha256_of(files[0].path)}
 
 
 def test_what_a_crashed_run_left_is_swept_and_a_finished_index_moves_whole(tmp_path: Path) -> None:
