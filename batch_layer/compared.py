@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from conf.settings import Settings
 from core.contracts import Contract
 from core.cuts import Cut
+from core.declarations import Declaration
 from core.handoff import Generation
 
 __all__ = ["Compared"]
@@ -17,7 +18,7 @@ __all__ = ["Compared"]
 class Compared:
     """What is compared: segments from cut `start` to before the last of `cuts`, as `generation` has them.
 
-    `master` is the master dataset that covers them, and all before.
+    `master` is the master dataset that covers them, and all before; `declarations` are those of the source.
     """
 
     contract: Contract
@@ -26,3 +27,4 @@ class Compared:
     start: Cut
     generation: Generation
     settings: Settings
+    declarations: Sequence[Declaration] = ()

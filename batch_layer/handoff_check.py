@@ -129,14 +129,18 @@ class HandoffCheck:
         events = read_segments(
             rows, self.bound.contract, cuts, start, generation.reads_from, self.settings.dedupe_window
         )
-        compared = Compared(self.bound.contract, rows, cuts, start, generation, self.settings)
-        events = derive_as_speed(events, self.bound.declarations, compared)
+        declarations = self.bound.declarations
+        compared = Compared(self.bound.contract, rows, cuts, start, generation, self.settings, declarations)
+        events = derive_as_speed(events, declarations, compared)
         try:
-            return self._held(made, standing, events, manifest)
+            held = self._held(made, standing, events)
+            if held.reason:
+                return held
+            return replace(held, findings=(*held.findings, *self._corrections(compared, events, manifest)))
         finally:
             self.spark.catalog.clearCache()
 
-    def _held(self, made: Handoff, standing: Standing, events: SegmentEvents, manifest: Manifest) -> Handoff:
+    def _held(self, made: Handoff, standing: Standing, events: SegmentEvents) -> Handoff:
         views, of = tuple(self.bound.views.values()), standing.generation.shards
         folds = [FieldFolds(view, number, of, made.shards) for number, view in enumerate(views)]
         step = CompareStep(*self.state.place(), standing.generation.id, views, made.start, made.boundary)
@@ -150,15 +154,15 @@ class HandoffCheck:
         lines = [
             line for fold in folds for line in _lines(fold, tallies.get(fold.number, ()), events, copies)
         ]
-        return replace(made, findings=(*lines, *self._corrections(standing, events, manifest)))
+        return replace(made, findings=tuple(lines))
 
-    def _corrections(self, standing: Standing, events: SegmentEvents, manifest: Manifest) -> list[Finding]:
+    def _corrections(self, compared: Compared, events: SegmentEvents, manifest: Manifest) -> list[Finding]:
         """Where this version says of ids that they are other persons than those of the speed layer."""
         identity, content = identity_of(self.bound.declarations), manifest.resolution
-        if identity is None or content == standing.generation.resolution:
+        if identity is None or content == compared.generation.resolution:
             return []
         path = self.folders.index(manifest.version) / FILE if content else None
-        return corrections(self.bound, identity, events, path, standing.generation.shards)
+        return corrections(self.bound, identity, events, compared, path)
 
     def _fields(self, folds: list[FieldFolds], events: SegmentEvents, shards: Sequence[int]) -> DataFrame:
         """Rows of `FIELDS`, a shard after the other; each shard has a row, so that it is walked through."""

@@ -13,22 +13,32 @@ from batch_layer.persons import word
 from batch_layer.segment_events import SEGMENT, SegmentEvents
 from batch_layer.speed_state import SpeedSilent
 from core.folders import Folders
-from core.identity import PERSON, SAID, Identity
+from core.identity import PERSON, SAID, Identity, identity_of
 from core.resolutions import persons_of
 
-__all__ = ["by_resolution", "persons_of_generation"]
+__all__ = ["by_resolution", "persons_of_generation", "with_persons_of_generation"]
 
 
 def persons_of_generation(events: SegmentEvents, identity: Identity, compared: Compared) -> SegmentEvents:
     """The step of the hand-off check. Raises SpeedSilent where the generation's resolution is gone."""
+    said = events.frame.withColumn(SAID, word(identity, SEGMENT))
+    return replace(events, frame=by_resolution(said, identity, _file(compared)))
+
+
+def with_persons_of_generation(events: DataFrame, compared: Compared) -> DataFrame:
+    """Events with their persons, where the source says which ids are one. Raises SpeedSilent."""
+    identity = identity_of(compared.declarations)
+    return events if identity is None else by_resolution(events, identity, _file(compared))
+
+
+def _file(compared: Compared) -> Path | None:
     content = compared.generation.resolution
     path = Folders(compared.settings.data_dir, compared.generation.source).resolution(content)
     if content and not path.is_file():
         raise SpeedSilent(
             f"the resolution of ids by which generation {compared.generation.id} counts is gone"
         )
-    said = events.frame.withColumn(SAID, word(identity, SEGMENT))
-    return replace(events, frame=by_resolution(said, identity, path if content else None))
+    return path if content else None
 
 
 def by_resolution(events: DataFrame, identity: Identity, path: Path | None) -> DataFrame:

@@ -20,6 +20,7 @@ from batch_layer.compared import Compared
 from batch_layer.events import _below, _losers, _valid
 from batch_layer.positions import POSITION
 from batch_layer.segment_events import SEGMENT, Contested, SegmentEvents, read_segments
+from batch_layer.speed_persons import with_persons_of_generation
 from batch_layer.visits import last_visits, roles
 from core.cuts import Cut
 from core.equality import Cause
@@ -59,10 +60,11 @@ def as_counted(events: SegmentEvents, visits: Visits, compared: Compared) -> Seg
 
 def _since(compared: Compared, began: Cut) -> SegmentEvents:
     """All that the generation counted, before the segments compared as well."""
-    return read_segments(
+    found = read_segments(
         compared.master, compared.contract, compared.cuts, began, compared.generation.reads_from,
         compared.settings.dedupe_window,
     )  # fmt: skip
+    return replace(found, frame=with_persons_of_generation(found.frame, compared))
 
 
 def _user(visits: Visits) -> Column:
@@ -83,7 +85,7 @@ def _before(compared: Compared, began: Cut, visits: Visits, users: DataFrame) ->
     valid = _valid(below, contract, stale)
     losers = _losers(valid, contract.event_id, cuts)
     counted = valid if losers is None else valid.join(losers, POSITION, "left_anti")
-    return _of(users, counted, visits).persist()
+    return _of(users, with_persons_of_generation(counted, compared), visits).persist()
 
 
 def _history(before: DataFrame | None, since: SegmentEvents) -> DataFrame:

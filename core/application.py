@@ -11,6 +11,7 @@ from core.contracts import Contract
 from core.corrections import check_company
 from core.declarations import Declaration, bind_all
 from core.errors import DefinitionError, DuplicateView
+from core.identity import with_recounted
 from core.semantics import Meaning, meaning_of
 from core.sources import Source
 from core.views import CompiledView, View, by_name, find
@@ -32,7 +33,7 @@ class BoundSource:
         check_company(source)
         declarations, columns = bind_all(f"source {source.name!r}", source.declares, contract.types)
         given = _with_own(source, declarations, definitions)
-        views = {name: view.compile(columns) for name, view in given.items()}
+        views = {name: with_recounted(view.compile(columns), declarations) for name, view in given.items()}
         for declared, view in product(declarations, views.values()):
             if objection := declared.objection(view, source):
                 raise DefinitionError(f"view {view.name!r}: {objection}")
@@ -61,14 +62,21 @@ class BoundSource:
         return [name for name in self.derived if name in view.reads]
 
     def deriving(self, view: CompiledView) -> list[Declaration]:
-        """The declarations whose columns a view uses."""
-        return [one for one in self.declarations if not view.reads.isdisjoint(one.columns)]
+        """The declarations whose columns a view uses, or that those are derived from, in their order."""
+        return self._deriving(view.reads)[0]
 
     def needed_for(self, names: Iterable[str]) -> set[str]:
         """The contract's columns among these, and those that the derived ones among them are derived from."""
-        wanted = set(names)
-        derived = (one.reads for one in self.declarations if not wanted.isdisjoint(one.columns))
-        return wanted.union(*derived) & self.contract.types.keys()
+        return self._deriving(names)[1] & self.contract.types.keys()
+
+    def _deriving(self, names: Iterable[str]) -> tuple[list[Declaration], set[str]]:
+        """What derives the derived columns among these, and all columns that are read on the way."""
+        found, wanted = list[Declaration](), set(names)
+        for declared in reversed(self.declarations):
+            if not wanted.isdisjoint(declared.columns):
+                found.insert(0, declared)
+                wanted |= set(declared.reads)
+        return found, wanted
 
     def semantics(self, dedupe_window: int) -> str:
         return self.meaning(dedupe_window).semantics

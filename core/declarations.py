@@ -25,14 +25,15 @@ _Step = TypeVar("_Step")
 class Declaration(ABC):
     """`additive` says whether what is derived for new events changes nothing for older ones, and needs them
     for nothing: only then can a version be made from the one before it. A source may declare more than one of
-    a class that says `several`."""
+    a class that says `several`. One that says `upon_derived` may read what those before it derive."""
 
     additive: ClassVar[bool] = False
     several: ClassVar[bool] = False
+    upon_derived: ClassVar[bool] = False
 
     @abstractmethod
     def bind(self, columns: Mapping[str, str]) -> Self:
-        """This declaration, checked against the columns (name -> type) of a contract.
+        """This declaration, checked against the columns (name -> type) that it may read.
 
         Raises `DefinitionError`, for a column that is not there with the nearest.
         """
@@ -45,7 +46,7 @@ class Declaration(ABC):
     @property
     @abstractmethod
     def reads(self) -> Sequence[str]:
-        """Columns of the contract that are needed to derive them, besides the event's time."""
+        """Columns that are needed to derive them, besides the event's time."""
 
     def views(self, source: "Source") -> Sequence["View"]:
         """Views that the source has by itself, for whoever reads what is declared."""
@@ -88,7 +89,7 @@ def bind_all(
     bound, known = list[Declaration](), dict(columns)
     try:
         for declared in sorted(declares, key=lambda one: one.additive):
-            bound.append(declared.bind(columns))
+            bound.append(declared.bind(known if declared.upon_derived else columns))
             for name, kind in bound[-1].columns.items():
                 _check_free(declared, name, known)
                 known[name] = kind

@@ -1,7 +1,6 @@
 """Which ids are one person: a declaration by which events say so, and what views may make of it."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -9,16 +8,19 @@ from core.declarations import Declaration
 from core.errors import DefinitionError
 from core.exact import Count, Max
 from core.expressions import Expression, compile_expression
+from core.keys import columns_in
 from core.sketches import Uniques
 from core.sources import Source
 from core.views import CompiledView, View
 
-__all__ = ["PERSON", "SAID", "Identity", "identity_of", "pairs_name", "person_counts", "person_part"]
+__all__ = [
+    "PERSON", "SAID", "Identity", "identity_of", "pairs_name", "person_counts", "person_part", "uses_persons",
+    "with_recounted",
+]  # fmt: skip
 
 PERSON = "person"
 SAID = "same_said"  # what an event says of two ids, and where in the log: `core.groups.word`
 _PERSON_SQL = f"`{PERSON}`"
-_COLUMN = re.compile(r"`([^`]+)`")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Identity(Declaration):
 
     @property
     def reads(self) -> Sequence[str]:
-        return sorted({name for one in self.compiled for name in _COLUMN.findall(one.sql)})
+        return sorted({name for one in self.compiled for name in columns_in(one.sql)})
 
     @property
     def id_sql(self) -> str:
@@ -144,3 +146,24 @@ def person_counts(view: CompiledView) -> tuple[str, ...]:
         for name, measure in view.measures.items()
         if isinstance(measure, Uniques) and measure.sql == _PERSON_SQL
     )
+
+
+def with_recounted(view: CompiledView, declarations: Sequence[Declaration]) -> CompiledView:
+    """The view, and which of its measures are of what is derived from events of one person: a pair that comes
+    later changes them for events that were counted already."""
+    if identity_of(declarations) is None:
+        return view
+    columns = {name for one in declarations if PERSON in one.reads for name in one.columns}
+    texts = {name: measure.sql for name, measure in view.measures.items()}
+    if any(_reads(text, columns) for text in (view.where, *(part.sql for part in view.key.values()))):
+        return replace(view, recounted=tuple(texts))
+    return replace(view, recounted=tuple(name for name, text in texts.items() if _reads(text, columns)))
+
+
+def _reads(sql: str, columns: Collection[str]) -> bool:
+    return not set(columns_in(sql)).isdisjoint(columns)
+
+
+def uses_persons(view: CompiledView) -> bool:
+    """Whether answers depend on which ids are one person."""
+    return person_part(view) is not None or bool(person_counts(view)) or bool(view.recounted)

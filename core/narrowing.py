@@ -15,7 +15,8 @@ def narrowed(view: CompiledView, names: Sequence[str]) -> CompiledView:
     unknown = next((name for name in names if name not in view.measures), None)
     if unknown is not None:
         raise UnknownName("measure", unknown, view.measures)
-    return replace(view, measures={name: view.measures[name] for name in names})
+    recounted = tuple(name for name in names if name in view.recounted)
+    return replace(view, measures={name: view.measures[name] for name in names}, recounted=recounted)
 
 
 def cutter(view: CompiledView, names: Sequence[str]) -> Callable[[Partial], Partial]:

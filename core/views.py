@@ -96,7 +96,10 @@ class View:
 
 @dataclass(frozen=True)
 class CompiledView:
-    """A view checked against its contract: SQL for Spark, and plain functions over partials."""
+    """A view checked against its contract: SQL for Spark, and plain functions over partials.
+
+    Measures of events that later ones may make count otherwise are `recounted` by batch.
+    """
 
     name: str
     description: str
@@ -105,6 +108,7 @@ class CompiledView:
     where: str
     measures: dict[str, Measure]
     event_time: str
+    recounted: tuple[str, ...] = ()
     codec: Codec = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

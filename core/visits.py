@@ -10,11 +10,12 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from core.declarations import Declaration
 from core.errors import DefinitionError
 from core.exact import Sum
+from core.identity import SAID
 from core.keys import key_text
 from core.measures import Slot
 from core.packing import Codec
@@ -79,8 +80,10 @@ def in_order(visit: Visit | None, places: Sequence[tuple[int, int]]) -> bool:
 class Visits(Declaration):
     """Derives `visit_role`, `visit_step` (seconds since the user's event before, in the same visit), and for
     each column in `carry` its value in the visit's first event, as `visit_<column>`. An event without a user
-    has none of them.
+    has none of them. `user` may be the `person` that an `Identity` before it derives.
     """
+
+    upon_derived: ClassVar[bool] = True
 
     user: str = "user"
     gap: str = "30 minutes"
@@ -95,6 +98,8 @@ class Visits(Declaration):
             raise DefinitionError(f"gap={self.gap!r}: write N seconds, N minutes, N hours or N days")
 
     def bind(self, columns: Mapping[str, str]) -> "Visits":
+        if SAID in self.carry:
+            raise DefinitionError(f"carry of {SAID!r}: that is for the view of pairs alone")
         kinds = [find("column", name, columns) for name in (self.user, *self.carry)]
         if kinds[0] not in ("string", "long"):
             raise DefinitionError(f"user={self.user!r} is {kinds[0]}; a user is string or long")

@@ -20,7 +20,7 @@ from serving_layer.problems import Problem
 from serving_layer.questions import Question
 from serving_layer.rendering import iso
 from serving_layer.spans import MAX_ROWS, edges_within
-from serving_layer.widening import widened
+from serving_layer.widening import outdated, widened
 
 __all__ = [
     "Evidence", "compose", "document", "grouped", "rows_of", "runs_of", "runs_within", "standing",
@@ -116,7 +116,7 @@ def document(question: Question, evidence: Evidence, rows: Any) -> dict[str, Any
         "every": question.every_name,
         "zone": question.zone,
         "rows": rows,
-        **standing(evidence, uncorrected_in(question.view, _partials(buckets) or ())),
+        **standing(evidence, question.view, uncorrected_in(question.view, _partials(buckets) or ())),
         "read": {"tiles": evidence.tiles, "fields": evidence.speed.fields if evidence.speed else 0},
     }
 
@@ -130,13 +130,15 @@ def uncorrected_in(view: CompiledView, speed: Iterable[Partial]) -> dict[str, in
     return found
 
 
-def standing(evidence: Evidence, uncorrected: Mapping[str, int]) -> dict[str, Any]:
+def standing(evidence: Evidence, view: CompiledView, uncorrected: Mapping[str, int]) -> dict[str, Any]:
     """What an answer was read from, and what it vouches for.
 
-    Measures that are not corrected yet make it incomplete and leave `as_of` as it is: no event is missing.
+    Measures that are not corrected yet, or that count by former persons, make it incomplete and leave `as_of`
+    as it is: no event is missing.
     """
     speed, manifest = evidence.speed, evidence.snapshot.manifest
-    reasons = [*evidence.reasons, *map(_uncorrected, uncorrected.items())]
+    former = outdated(view, speed.persons if speed else None)
+    reasons = [*evidence.reasons, *map(_uncorrected, uncorrected.items()), *map(_outdated, former)]
     return {
         "manifest": manifest and _manifest(manifest),
         "generation": speed.generation.id if speed and speed.generation else None,
@@ -150,6 +152,10 @@ def standing(evidence: Evidence, uncorrected: Mapping[str, int]) -> dict[str, An
 def _uncorrected(found: tuple[str, int]) -> str:
     name, events = found
     return f"{name} still holds what {events} events were before they were corrected, until the next publish"
+
+
+def _outdated(name: str) -> str:
+    return f"{name} counts by persons as they were before newer pairs of ids came, until the next publish"
 
 
 def _manifest(manifest: Manifest) -> dict[str, Any]:

@@ -7,12 +7,13 @@ from typing import TypeVar
 
 from core.application import BoundSource
 from core.buckets import Run, split
+from core.identity import uses_persons
 from core.measures import Partial
 from core.views import CompiledView
 from serving_layer.answers import Evidence, runs_of, runs_within
 from serving_layer.kept import Kept, weight
 from serving_layer.live_pairs import LivePairs
-from serving_layer.person_stores import PersonIndex, PersonSpeed, SilentSpeed, uses_persons
+from serving_layer.person_stores import PersonIndex, PersonSpeed, SilentSpeed
 from serving_layer.persons import Now
 from serving_layer.ports import Bucketed, Index, Snapshot, SpeedReading, SpeedSilent, SpeedStore, Versions
 from serving_layer.presenting import Shown, shown_before

@@ -12,6 +12,7 @@ from typing import Any
 from core.application import BoundSource
 from core.buckets import Run, split
 from core.cuts import Offsets
+from core.identity import uses_persons
 from core.manifest import Manifest
 from core.measures import Partial
 from core.semantics import SEMANTIC_VERSION
@@ -20,7 +21,6 @@ from serving_layer.asking import Desk
 from serving_layer.events_behind import EventsBehind, Listing, positions
 from serving_layer.moments import text_of
 from serving_layer.past_desks import Moment, PastDesks
-from serving_layer.person_stores import uses_persons
 from serving_layer.ports import Index, Snapshot, SpeedReading, SpeedSilent, SpeedStore
 from serving_layer.problems import Problem
 from serving_layer.questions import Question

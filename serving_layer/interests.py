@@ -4,9 +4,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from core.identity import uses_persons
 from core.keys import shard_of
 from core.layout import container_width
-from serving_layer.person_stores import uses_persons
 from serving_layer.questions import Question
 
 __all__ = ["Interest", "interest_of"]

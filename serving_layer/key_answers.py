@@ -10,6 +10,7 @@ from core.identity import person_counts
 from core.measures import Partial
 from core.narrowing import narrowed
 from core.ranking import Score, rank
+from core.views import CompiledView
 from serving_layer.answers import rows_of, standing, uncorrected_in
 from serving_layer.cursors import Cursor
 from serving_layer.gathering import Gathered
@@ -19,7 +20,7 @@ from serving_layer.ports import Bucketed
 from serving_layer.presenting import Presenter
 from serving_layer.queries import Query
 from serving_layer.questions import Question
-from serving_layer.widening import widened, widened_measures
+from serving_layer.widening import outdated, widened, widened_measures
 
 __all__ = ["compose_page", "compose_query", "compose_ranking"]
 
@@ -37,7 +38,7 @@ async def compose_query(query: Query, gathered: Gathered) -> dict[str, Any]:
         "view": query.question.view.name,
         **_range(query.question),
         "results": results,
-        **standing(gathered, rows.uncorrected),
+        **standing(gathered, rows.view, rows.uncorrected),
         "read": _read(gathered),
     }
 
@@ -56,7 +57,7 @@ async def compose_page(page: Page, gathered: Gathered) -> dict[str, Any]:
         "results": results,
         "cursor": gathered.more and Cursor(page.digest, first, gathered.more).text,
         "version_changed": version != first,
-        **standing(gathered, rows.uncorrected),
+        **standing(gathered, rows.view, rows.uncorrected),
         "read": {**_read(gathered), "unnamed": gathered.unnamed},
     }
 
@@ -68,9 +69,9 @@ async def compose_ranking(ranking: Ranking, gathered: Gathered) -> dict[str, Any
     view = ranking.prefix.question.view
     rows = _Rows(ranking.prefix.question, gathered, [ranking.measure])
     note = gathered.speed.persons if gathered.speed else None
-    uncorrected = rows.uncorrected
+    stale = bool(rows.uncorrected or outdated(rows.view, note))
     # of two persons that still count as one, neither is certain
-    whole = not uncorrected and not (note and note.undone)
+    whole = not stale and not (note and note.undone)
     first = [
         {
             "rank": number,
@@ -87,8 +88,8 @@ async def compose_ranking(ranking: Ranking, gathered: Gathered) -> dict[str, Any
         "order": "least" if ranking.least_first else "most",
         "rows": first,
         "exact": exact,
-        "others": {"keys": len(scores) - len(first), "bound": None if uncorrected else found.bound},
-        **standing(gathered, uncorrected),
+        "others": {"keys": len(scores) - len(first), "bound": None if stale else found.bound},
+        **standing(gathered, rows.view, rows.uncorrected),
         "read": {**_read(gathered), "unnamed": gathered.unnamed},
     }
 
@@ -100,6 +101,10 @@ class _Rows:
         self._question = replace(question, view=narrowed(question.view, measures))
         self._gathered = gathered
         self._presenter = Presenter(self._question.view, None, question.zone)
+
+    @property
+    def view(self) -> CompiledView:
+        return self._question.view
 
     @property
     def uncorrected(self) -> dict[str, int]:

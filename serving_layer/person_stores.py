@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.buckets import Run
-from core.identity import person_counts, person_part
 from core.periods import Periods
 from core.resolutions import Resolution
 from core.views import CompiledView
@@ -21,14 +20,9 @@ from serving_layer.ports import (
     SpeedStore,
 )
 
-__all__ = ["PersonIndex", "PersonSpeed", "SilentSpeed", "uses_persons"]
+__all__ = ["PersonIndex", "PersonSpeed", "SilentSpeed"]
 
 Span = tuple[int, int]
-
-
-def uses_persons(view: CompiledView) -> bool:
-    """Whether answers depend on which ids are one person."""
-    return person_part(view) is not None or bool(person_counts(view))
 
 
 @dataclass(frozen=True)

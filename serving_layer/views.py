@@ -10,12 +10,12 @@ from starlette.responses import Response
 from core.application import BoundSource
 from core.errors import UnknownName
 from core.faults import reach
+from core.identity import uses_persons
 from serving_layer.answers import compose
 from serving_layer.catalogue import describe_all
 from serving_layer.interests import Interest, interest_of
 from serving_layer.openapi import ASK, LIST
 from serving_layer.past import take_past
-from serving_layer.person_stores import uses_persons
 from serving_layer.problems import Problem
 from serving_layer.questions import parse_question
 from serving_layer.rendering import Json

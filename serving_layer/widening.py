@@ -1,4 +1,4 @@
-"""Bounds of what counts persons, made wide enough for the pairs that are not in what was counted."""
+"""What counts persons where pairs are not in what was counted: bounds made wide enough, and what has none."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,12 @@ from core.identity import person_counts
 from core.views import CompiledView
 from serving_layer.ports import PersonNote
 
-__all__ = ["widened", "widened_measures"]
+__all__ = ["outdated", "widened", "widened_measures"]
+
+
+def outdated(view: CompiledView, note: PersonNote | None) -> Sequence[str]:
+    """The measures that count by former persons, and have no bounds that say so."""
+    return view.recounted if note is not None and (note.down or note.up) else ()
 
 
 def widened(

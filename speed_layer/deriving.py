@@ -13,7 +13,8 @@ from pyspark.sql import DataFrame
 from core.corrections import Corrections
 from core.declarations import Declaration, step_of
 from core.folders import Folders
-from core.identity import Identity
+from core.handoff import Generation
+from core.identity import PERSON, Identity
 from core.lookups import Lookup
 from core.visits import Visits
 from speed_layer.correct_step import CorrectStep
@@ -41,7 +42,8 @@ Step = Callable[[DataFrame, Any, MicroBatch], DataFrame]
 
 def _visits(events: DataFrame, visits: Visits, batch: MicroBatch) -> DataFrame:
     consumed = max(batch.segments.base, batch.count_from)
-    index = known(batch.folders, batch.semantics, batch.count_from, consumed, batch.whole)
+    resolution = batch.persons if PERSON in visits.reads else None
+    index = known(batch.folders, batch.semantics, batch.count_from, consumed, batch.whole, resolution)
     step = VisitStep(
         visits, batch.contract.event_time, batch.redis, batch.layout, batch.generation, batch.fence,
         batch.count_from, index,
@@ -51,12 +53,14 @@ def _visits(events: DataFrame, visits: Visits, batch: MicroBatch) -> DataFrame:
 
 
 def unknown_at_start(
-    declarations: Sequence[Declaration], folders: Folders, semantics: str, start_cut: int
+    declarations: Sequence[Declaration], folders: Folders, generation: Generation
 ) -> str | None:
     """What a generation that starts at a cut does not know of what lies before; None if it knows all."""
-    if any(isinstance(declared, Visits) for declared in declarations):
-        return unknown_before(folders, semantics, start_cut)
-    return None
+    visits = next((declared for declared in declarations if isinstance(declared, Visits)), None)
+    if visits is None:
+        return None
+    resolution = generation.resolution if PERSON in visits.reads else None
+    return unknown_before(folders, generation.semantics, generation.start_cut, resolution)
 
 
 _STEPS: Mapping[type[Declaration], Step] = {

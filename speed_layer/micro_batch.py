@@ -41,3 +41,8 @@ class MicroBatch:
     used: Mapping[str, str]
     history: History | None
     resolution: Path | None = None
+
+    @property
+    def persons(self) -> str:
+        """The content hash of the resolution; empty where each id is a person of its own."""
+        return self.resolution.stem if self.resolution else ""

@@ -135,9 +135,7 @@ class Opening:
         generation, progress = beginning(
             wanted, uuid4().hex[:12], self.folders.cuts().all(), self.source.begins()
         )
-        unknown = unknown_at_start(
-            self.bound.declarations, self.folders, wanted.semantics, generation.start_cut
-        )
+        unknown = unknown_at_start(self.bound.declarations, self.folders, generation)
         progress = replace(progress, lost=progress.lost or unknown)
         self.state.begin(generation, progress, following=following)
         self.log.info(

@@ -53,8 +53,8 @@ class Plan:
         found = _Projection()
         plans = tuple(_view(view, found) for view in views.values())
         derived = {name for declared in declarations for name in declared.columns}
-        used = {name for sql in found.columns for name in _COLUMN.findall(sql)} - derived
-        columns = sorted(used.union(*(declared.reads for declared in declarations)))
+        used = {name for sql in found.columns for name in _COLUMN.findall(sql)}
+        columns = sorted(used.union(*(declared.reads for declared in declarations)) - derived)
         signed = any(isinstance(declared, Corrections) for declared in declarations)
         return cls(plans, {name: sql for sql, name in found.columns.items()}, tuple(columns), signed)
 

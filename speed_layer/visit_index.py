@@ -82,16 +82,21 @@ def _mapped(path: Path, checksum: str) -> lmdb.Transaction:
         raise StateLost(f"{path} cannot be read ({error}): restore it, or publish again") from error
 
 
-def choose(folders: Folders, semantics: str, count_from: int, consumed: int) -> VisitIndex | None:
+def choose(
+    folders: Folders, semantics: str, count_from: int, consumed: int, resolution: str | None = None
+) -> VisitIndex | None:
     """The index of a version with a boundary from cut `count_from` to cut `consumed`; None if there is none.
 
-    Of the same definitions: with others a visit is another thing.
+    Of the same definitions: with others a visit is another thing. Where users are persons, of the same
+    `resolution`: by another one they have other events.
     """
     publications, parent = folders.publications(), folders.index(0).parent
     versions = [int(path.name) for path in parent.glob("[0-9]*")] if parent.is_dir() else []
     for version in sorted(versions, reverse=True):
         manifest = publications.readable(version)
         if manifest is None or manifest.semantics != semantics:
+            continue
+        if resolution is not None and manifest.resolution != resolution:
             continue
         if count_from <= manifest.boundary <= consumed and (found := VisitIndex.of(folders, manifest)):
             return found

@@ -133,19 +133,29 @@ def by_user(
     return placed.repartitionById(tasks, F.col(_SHARD)).mapInArrow(step, f"{ddl}, {derived}")
 
 
-def known(folders: Folders, semantics: str, count_from: int, consumed: int, whole: bool) -> VisitIndex | None:
-    """Where users are looked up of whom Redis knows nothing; None where there is nothing before.
+def known(
+    folders: Folders,
+    semantics: str,
+    count_from: int,
+    consumed: int,
+    whole: bool,
+    resolution: str | None = None,
+) -> VisitIndex | None:
+    """Where users are looked up of whom Redis knows nothing; None where there is nothing before. Users who
+    are persons are those of `resolution`.
 
     Raises `StateLost` if a generation that began `whole` cannot know what lies before: a new one does.
     """
-    found = choose(folders, semantics, count_from, consumed) if count_from else None
+    found = choose(folders, semantics, count_from, consumed, resolution) if count_from else None
     if found is None and count_from and whole:
         raise StateLost(f"no version has users' visits as of a cut from {count_from} to {consumed}")
     return found
 
 
-def unknown_before(folders: Folders, semantics: str, start_cut: int) -> str | None:
+def unknown_before(
+    folders: Folders, semantics: str, start_cut: int, resolution: str | None = None
+) -> str | None:
     """Why a generation that starts at a cut does not know the visits that are under way there; None if so."""
-    if not start_cut or choose(folders, semantics, start_cut, start_cut):
+    if not start_cut or choose(folders, semantics, start_cut, start_cut, resolution):
         return None
     return f"no version of these definitions has the visits that are under way at cut {start_cut}"

@@ -195,12 +195,22 @@ class People(World):
         return found
 
 
+def bound_to(topic: str) -> BoundSource:
+    source = Source(topic, contract="visits", declares=[Identity("user", "same_as", "undone")])
+    return BoundSource.of(source, Contract.load(CONTRACT), {view.name: view for view in views_of(source)})
+
+
 @contextmanager
 def open_people(
-    spark: SparkSession, settings: Settings, redis: Redis, topic: Callable[..., str]
+    spark: SparkSession,
+    settings: Settings,
+    redis: Redis,
+    topic: Callable[..., str],
+    bind: Callable[[str], BoundSource] = bound_to,
+    partitions: int = 2,
 ) -> Iterator[People]:
-    source = Source(topic(partitions=2), contract="visits", declares=[Identity("user", "same_as", "undone")])
-    bound = BoundSource.of(source, Contract.load(CONTRACT), {view.name: view for view in views_of(source)})
+    bound = bind(topic(partitions=partitions))
+    source = bound.source
     small = settings.model_copy(
         update={"shards": 4, "cut_interval": 1.0, "trigger_interval": 0.05, "handoff_wait": 20.0}
     )
@@ -213,7 +223,7 @@ def open_people(
         layout = Layout(small.namespace, source.name)
         state = RedisSpeedState(BatchAddress.of(small), layout)
         run = BatchRun(session, small, bound, kafka, RedisSpeed(redis, layout, LOG), LOG, state=state)
-        yield People(spark, small, redis, bound, producer, {0: [], 1: []}, run=run)
+        yield People(spark, small, redis, bound, producer, {n: [] for n in range(partitions)}, run=run)
 
 
 def names(prefix: str, count: int) -> list[str]:

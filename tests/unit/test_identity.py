@@ -5,11 +5,14 @@ from typing import Any
 
 import pytest
 
-from core import Count, Identity, Max, Source, Sum, Top, Uniques, View
+from core import Count, Identity, Max, Source, Sum, Top, Uniques, View, Visits
 from core.application import BoundSource
 from core.contracts import Contract
+from core.declarations import Declaration
 from core.errors import DefinitionError, DuplicateView
-from core.identity import PERSON, identity_of, pairs_name, person_counts, person_part
+from core.identity import PERSON, identity_of, pairs_name, person_counts, person_part, uses_persons
+from core.narrowing import narrowed
+from core.visits import bounces, visits
 from speed_layer.plan import Plan
 from tests.identity_kit import CONTRACT
 
@@ -86,3 +89,52 @@ def test_what_joins_ids_is_in_the_hash_of_what_numbers_mean() -> None:
     hashes = {bound(replace(PEOPLE, declares=[one])).semantics(20) for one in others}
     assert len({bound().semantics(20), *hashes}) == 3
     assert PERSON == "person"
+
+
+def of_visitors(*declares: Declaration, **given: Any) -> BoundSource:
+    source = replace(PEOPLE, declares=list(declares) or [*PEOPLE.declares, Visits(user="person")])
+    return BoundSource.of(source, Contract.load(CONTRACT), {"v": View("v", source, **given)})
+
+
+@pytest.mark.parametrize(
+    ("given", "recounted"),
+    [
+        ({"measures": {"n": Count(), "visits": visits(), "bounces": bounces()}}, ("visits", "bounces")),
+        ({"key": ("visit_role",), "measures": {"n": Count()}}, ("n",)),
+        ({"where": "visit_role = 'start'", "measures": {"n": Count()}}, ("n",)),
+        ({"key": ("person",), "measures": {"n": Count()}}, ()),
+        ({"measures": {"n": Count(), "people": Uniques("person")}}, ()),
+    ],
+)
+def test_what_is_made_of_visits_of_persons_is_counted_again_by_batch(
+    given: dict[str, Any], recounted: tuple[str, ...]
+) -> None:
+    made = of_visitors(**given)
+    assert made.view("v").recounted == recounted and uses_persons(made.view("v"))
+    assert not uses_persons(made.view(pairs_name(PEOPLE)))
+    assert narrowed(made.view("v"), ["n"]).recounted == tuple(name for name in recounted if name == "n")
+
+
+def test_visits_of_users_are_not_about_persons() -> None:
+    view = of_visitors(*PEOPLE.declares, Visits(user="user"), measures={"visits": visits()}).view("v")
+    assert view.recounted == () and not uses_persons(view)
+
+
+def test_visits_of_persons_need_what_persons_are_made_of() -> None:
+    made = of_visitors(key=("page",), measures={"visits": visits()})
+    assert set(made.used) == {"event_time", "page", "same_as", "undone", "user"}
+    assert Plan.of(made.views, made.declarations).columns == tuple(sorted(made.used))
+    assert [type(one) for one in made.deriving(made.view("v"))] == [Identity, Visits]
+    assert made.needed_for(["visit_role"]) == {"same_as", "undone", "user"}
+
+
+@pytest.mark.parametrize(
+    ("declares", "says"),
+    [
+        ([Visits(user="person"), *PEOPLE.declares], "unknown column 'person'"),
+        ([*PEOPLE.declares, Visits(user="person", carry=["same_said"])], "for the view of pairs alone"),
+    ],
+)
+def test_visits_of_persons_come_behind_what_says_who_they_are(declares: list[Declaration], says: str) -> None:
+    with pytest.raises(DefinitionError, match=says):
+        of_visitors(*declares, measures={"n": Count()})

@@ -25,7 +25,9 @@ HELD = {
 }
 
 
-def built(folders: Folders, version: int, boundary: int, semantics: str = "abc") -> Manifest:
+def built(
+    folders: Folders, version: int, boundary: int, semantics: str = "abc", resolution: str = ""
+) -> Manifest:
     """What a publish leaves: an index and a manifest that names it."""
     scratch, staged = folders.data / f"scratch{version}", folders.index(version)
     by_part: dict[int, list[tuple[str, Visit]]] = {}
@@ -36,7 +38,10 @@ def built(folders: Folders, version: int, boundary: int, semantics: str = "abc")
         pq.write_table(_table(rows), scratch / f"part={part}" / "a.parquet")
     files = [build_part(part) for part in _parts(DECLARED, PARTITIONS, staged, scratch)]
     index = {f"{VISITS}/{file.number}.mdb": file.sha256 for file in files}
-    manifest = Manifest(version, "site", boundary, {}, "c", "t", 0, semantics, "", index=index)
+    identity = {"hash": resolution} if resolution else {}
+    manifest = Manifest(
+        version, "site", boundary, {}, "c", "t", 0, semantics, "", index=index, identity=identity
+    )
     folders.publications().manifests.append(version, manifest.entry())
     return manifest
 
@@ -108,3 +113,19 @@ def test_a_generation_that_cannot_know_what_lies_before_says_so_or_ends(tmp_path
     assert found is not None and found.version == 1
     with pytest.raises(StateLost, match="no version has users' visits as of a cut from 6 to 7"):
         known(folders, "abc", 6, 7, True)
+
+
+def test_persons_are_looked_up_in_versions_of_their_resolution_alone(tmp_path: Path) -> None:
+    folders = Folders(tmp_path, "site")
+    for version, boundary, resolution in ((1, 2, ""), (2, 5, "one"), (3, 9, "two")):
+        built(folders, version, boundary, resolution=resolution)
+
+    def chosen(resolution: str | None) -> int | None:
+        found = choose(folders, "abc", 2, 9, resolution)
+        return found.version if found else None
+
+    assert [chosen(one) for one in (None, "", "one", "two", "three")] == [3, 1, 2, 3, None]
+    assert unknown_before(folders, "abc", 5, "one") is None
+    assert "under way at cut 5" in str(unknown_before(folders, "abc", 5, "two"))
+    with pytest.raises(StateLost, match="no version has users' visits as of a cut from 3 to 9"):
+        known(folders, "abc", 3, 9, True, "")

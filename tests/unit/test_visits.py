@@ -197,3 +197,14 @@ def test_a_gap_means_the_same_however_it_is_written() -> None:
     assert Visits(gap="30 minutes").meaning == Visits(gap="1800 seconds").meaning
     assert Visits(gap="1 hour").meaning != Visits(gap="1 day").meaning
     assert len(visits_of([], GAP)) == 0
+
+
+@given(EVENTS, st.sets(st.sampled_from("abc")))
+def test_persons_have_no_fewer_visits_and_bounces_apart_than_joined(
+    events: list[tuple[str, int, str | None]], joined: set[str]
+) -> None:
+    some = placed(events)
+    one = [(p, o, e | {"user": "a" if e["user"] in joined else e["user"]}) for p, o, e in some]
+    apart, together = visits_of(some, GAP), visits_of(one, GAP)
+    assert len(together) <= len(apart)
+    assert sum(len(visit) == 1 for visit in together) <= sum(len(visit) == 1 for visit in apart)
