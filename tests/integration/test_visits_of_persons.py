@@ -56,14 +56,13 @@ class Crowd:
     now: int = 0
     count: int = 0
 
-    def send(self, events: int, late: int = 0) -> None:
-        """To one partition; the last `late` are of a time long before, and on another one."""
-        for number in range(events):
-            self.now += self.draw.randrange(3 * MINUTE)
+    def send(self, events: int, pace: int = 3 * MINUTE, late: int = 0) -> None:
+        """To one partition, or up to `late` milliseconds late to the other one."""
+        for _ in range(events):
+            self.now += self.draw.randrange(pace)
             one = self._event(f"u{self.draw.randrange(8)}")
-            if number >= events - late:
-                one["event_time"] -= self.draw.randrange(4 * GAP)
-            self.world.send(int(number >= events - late), one)
+            one["event_time"] -= self.draw.randrange(late) if late else 0
+            self.world.send(int(late > 0), one)
 
     def say(self, one: str, other: str, undone: bool = False) -> None:
         self.world.send(0, self._event(one) | {"same_as": other, "undone": undone})
@@ -182,9 +181,9 @@ def test_visits_of_persons(world: People) -> None:
 
     # what came out of order is one cause, who turned out to be one person another one
     crowd.say("u6", "u7")
-    crowd.send(20)
+    crowd.send(20, pace=GAP)
     world.catch_up()
-    crowd.send(20, late=20)
+    crowd.send(20, late=10 * GAP)
     world.catch_up()
     world.publish()
     record = world.folders.handoffs().newest()
