@@ -1,7 +1,7 @@
 """Several keys read at once: those that are named, those of a page, those that are ranked."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,7 +11,6 @@ from core.narrowing import cutter
 from serving_layer.answers import Evidence, runs_of
 from serving_layer.asking import Desk
 from serving_layer.listings import Page, Prefix, Ranking
-from serving_layer.person_stores import PersonSpeed
 from serving_layer.ports import (
     Bucketed,
     Choose,
@@ -113,8 +112,8 @@ class KeysDesk:
         spoken = await _heard(speed.read_many(question.view, keys, span, snapshot.boundary, question.every))
         return await self._gathered(question, query.measures, keys, snapshot, spoken)
 
-    async def _page(self, page: Page, current: Snapshot, speed: SpeedStore) -> Gathered:
-        snapshot, prefix = current.plain, _refused_by_person(page.prefix)
+    async def _page(self, page: Page, snapshot: Snapshot, speed: SpeedStore) -> Gathered:
+        prefix = _refused_by_person(page.prefix)
         after = page.cursor.after if page.cursor else None
         view, index = prefix.question.view, snapshot.index
         indexed = index.keys(view, prefix.text, after, page.limit + 1) if index else []
@@ -125,9 +124,8 @@ class KeysDesk:
         return replace(found, more=more, unnamed=len(names.listed) - len(names.keys))
 
     async def _all(
-        self, prefix: Prefix, measures: Sequence[str], current: Snapshot, speed: SpeedStore
+        self, prefix: Prefix, measures: Sequence[str], snapshot: Snapshot, speed: SpeedStore
     ) -> Gathered:
-        snapshot = current.plain
         names = _Names(await self._indexed(_refused_by_person(prefix), snapshot), None, self.ranked)
 
         def all_or_none(touched: Collection[str]) -> list[str]:
@@ -138,7 +136,7 @@ class KeysDesk:
 
         spoken = await self._listed(prefix, snapshot, speed, all_or_none)
         found = await self._gathered(prefix.question, measures, names.keys, snapshot, spoken)
-        return _joined(replace(found, unnamed=len(names.listed) - len(names.keys)), prefix, speed)
+        return replace(found, unnamed=len(names.listed) - len(names.keys))
 
     async def _indexed(self, prefix: Prefix, snapshot: Snapshot) -> list[Listed]:
         found: list[Listed] = []
@@ -194,29 +192,6 @@ def _refused_by_person(prefix: Prefix) -> Prefix:
         )
         raise Problem.of_field("bad-prefix", name, prefix.parts[name], "no value in a list", detail)
     return prefix
-
-
-def _joined(found: Gathered, prefix: Prefix, store: SpeedStore) -> Gathered:
-    """Keys of published persons that pairs since then join, each person once."""
-    view, speed = prefix.question.view, found.speed
-    if not isinstance(store, PersonSpeed) or speed is None or speed.persons is None:
-        return found
-    root = partial(store.now.root, view)
-    note = replace(speed.persons, joined=True)
-    return replace(
-        found, keys=sorted({root(key) for key in found.keys}, key=index_text),
-        batch_of=_under(root, found.batch_of), speed_of=_under(root, found.speed_of),
-        speed=replace(speed, persons=note),
-    )  # fmt: skip
-
-
-def _under(root: Callable[[str], str], parts: Parts | None) -> Parts | None:
-    if parts is None:
-        return None
-    whole: dict[str, list[Bucketed]] = {}
-    for key, found in parts.items():
-        whole.setdefault(root(key), []).extend(found)
-    return whole
 
 
 async def _heard(reading: Awaitable[ReadKeys]) -> Spoken:

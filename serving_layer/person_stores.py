@@ -8,6 +8,7 @@ from core.identity import person_counts, person_part
 from core.periods import Periods
 from core.resolutions import Resolution
 from core.views import CompiledView
+from serving_layer.person_keys import PersonKeys
 from serving_layer.persons import Now
 from serving_layer.ports import (
     Bucketed,
@@ -33,7 +34,7 @@ def uses_persons(view: CompiledView) -> bool:
 
 @dataclass(frozen=True)
 class PersonIndex(Index):
-    """An index whose keys are published persons."""
+    """An index whose keys are published persons, asked about whole ones."""
 
     inner: Index
     now: Now
@@ -41,10 +42,6 @@ class PersonIndex(Index):
     @property
     def persons(self) -> Resolution:
         return self.inner.persons
-
-    @property
-    def plain(self) -> Index:
-        return self.inner
 
     def read(self, view: CompiledView, key: str, runs: Sequence[Run]) -> list[Bucketed]:
         return self.read_many(view, [key], runs)[key]
@@ -57,7 +54,7 @@ class PersonIndex(Index):
         return {key: [held for one in each for held in found[one]] for key, each in of.items()}
 
     def keys(self, view: CompiledView, prefix: str, after: bytes | None, most: int) -> list[Listed]:
-        return self.inner.keys(view, prefix, after, most)
+        return PersonKeys(self.inner, self.now, view, prefix).first(after, most)
 
     def parts(self, view: CompiledView, key: str) -> tuple[str, ...]:
         return tuple(self.now.published_keys(view, key))
@@ -106,13 +103,13 @@ class PersonSpeed(SpeedStore):
         choose: Choose,
         every: Periods | None = None,
     ) -> ReadKeys:
-        """Under the keys of published persons."""
+        """Under the keys of whole persons."""
         of = dict[str, list[str]]()
 
         def chosen(touched: Collection[str]) -> Collection[str]:
             raw: dict[str, list[str]] = {}
             for key in touched:
-                raw.setdefault(self.now.published_key(view, key), []).append(key)
+                raw.setdefault(self.now.root(view, key), []).append(key)
             of.update({key: raw[key] for key in choose(raw) if key in raw})
             return [one for each in of.values() for one in each]
 
