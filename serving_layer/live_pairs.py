@@ -20,28 +20,42 @@ __all__ = ["LivePairs"]
 
 @dataclass
 class LivePairs:
-    """Of one source. What was read of a micro-batch is kept until the next one."""
+    """Of one source. What was read of a micro-batch is kept until the next one, who is one person until
+    that says something else."""
 
     bound: BoundSource
     speed: SpeedStore
     folders: Folders
     _kept: tuple[object, Mapping[Pair, str]] | None = field(default=None, repr=False)
     _compared: tuple[object, Changes] | None = field(default=None, repr=False)
+    _made: tuple[object, Now] | None = field(default=None, repr=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+    @property
+    def newest(self) -> Now | None:
+        """What was answered last; None before the first answer."""
+        return self._made and self._made[1]
 
     async def now(self, snapshot: Snapshot) -> tuple[Now, SpeedReading]:
         """Who is one person, and what vouches for that. Raises `SpeedSilent`."""
         reading, words = await self._words(snapshot.boundary)
-        published, generation = snapshot.persons, reading.generation
-        version = snapshot.manifest.version if snapshot.manifest else 0
-        content = snapshot.manifest.resolution if snapshot.manifest else ""
-        if generation is None or generation.resolution == content:
-            return Now(version, published, published, words), reading
-        counted = self._counted(generation.resolution)
-        if counted is None:
-            return Now(version, published, None, words), reading
-        changed = await self._changes(snapshot, counted, generation.resolution)
-        return Now(version, published, counted, words, changed), reading
+        published = snapshot.manifest.resolution if snapshot.manifest else ""
+        counted = reading.generation.resolution if reading.generation else published
+        place, made = (snapshot.manifest and snapshot.manifest.version, published, counted), self._made
+        # a resolution that is gone may come back
+        if made is None or made[0] != place or made[1].words is not words or made[1].counted is None:
+            made = self._made = place, await self._now(snapshot, words, published, counted)
+        return made[1], reading
+
+    async def _now(self, snapshot: Snapshot, words: Mapping[Pair, str], published: str, counted: str) -> Now:
+        version, persons = snapshot.manifest.version if snapshot.manifest else 0, snapshot.persons
+        if counted == published:
+            return Now(version, persons, persons, words)
+        resolution = self._counted(counted)
+        if resolution is None:
+            return Now(version, persons, None, words)
+        changed = await self._changes(snapshot, resolution, counted)
+        return Now(version, persons, resolution, words, changed)
 
     async def _words(self, boundary: int) -> tuple[SpeedReading, Mapping[Pair, str]]:
         async with self._turn:
@@ -49,6 +63,8 @@ class LivePairs:
             place = (reading.generation, reading.progress and reading.progress.batch, boundary)
             if self._kept is None or self._kept[0] != place:
                 reading, words = await self._read(boundary)
+                if self._kept is not None and self._kept[1] == words:
+                    words = self._kept[1]
                 self._kept = (
                     (reading.generation, reading.progress and reading.progress.batch, boundary), words,
                 )  # fmt: skip
