@@ -8,14 +8,17 @@ from core.application import BoundSource
 from core.errors import FormatRefused
 from core.folders import Folders
 from core.groups import Pair
-from core.identity import pairs_name
+from core.identity import pairs_name, person_part
 from core.keys import parse_key
 from core.resolutions import Alone, Changes, Resolution, changes, open_resolution
+from core.views import CompiledView
 from serving_layer.moments import EARLIEST, LATEST
 from serving_layer.persons import Now
 from serving_layer.ports import Snapshot, SpeedReading, SpeedSilent, SpeedStore, TooManyHashes
 
 __all__ = ["LivePairs"]
+
+_MOST_KEYS = 100
 
 
 @dataclass
@@ -32,9 +35,25 @@ class LivePairs:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     @property
-    def newest(self) -> Now | None:
-        """What was answered last; None before the first answer."""
-        return self._made and self._made[1]
+    def name(self) -> str:
+        """The view of pairs."""
+        return pairs_name(self.bound.source)
+
+    def keys_of(self, view: CompiledView, key: str) -> tuple[str, ...] | None:
+        """The keys under which the speed state has what an answer is made of, by what was told last.
+
+        None where these are not known, or too many to look at each.
+        """
+        now = self._made and self._made[1]
+        if person_part(view) is None:
+            return (key,)
+        if now is None or now.counted is None:
+            return None
+        try:
+            keys, _ = now.counted_keys(view, key)
+        except SpeedSilent:
+            return None
+        return tuple(keys) if len(keys) <= _MOST_KEYS else None
 
     async def now(self, snapshot: Snapshot) -> tuple[Now, SpeedReading]:
         """Who is one person, and what vouches for that. Raises `SpeedSilent`."""
@@ -71,7 +90,7 @@ class LivePairs:
             return reading, self._kept[1]
 
     async def _read(self, boundary: int) -> tuple[SpeedReading, Mapping[Pair, str]]:
-        view = self.bound.view(pairs_name(self.bound.source))
+        view = self.bound.view(self.name)
         try:
             reading, found = await self.speed.read_listed(view, "", (EARLIEST, LATEST), boundary, _all)
         except TooManyHashes as error:

@@ -1,4 +1,4 @@
-"""Live answers about persons: whoever listens by one id hears of all, and of pairs that come or are undone."""
+"""Live answers about persons: whoever listens by one id hears of all, and of pairs that come or go."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -65,9 +65,10 @@ class World:
     def __init__(self) -> None:
         self.events: list[tuple[str | None, int]] = []  # id, segment
         self.words: list[tuple[int, str, str, str]] = []  # segment, two ids, what is said of them
-        self.cuts, self.batch, self.version, self.boundary, self.lives = 0, 0, 0, 0, 1
+        self.cuts, self.batch, self.version, self.boundary, self.lives, self.newest = 0, 0, 0, 0, 1, 0
         self.resolutions: dict[str, dict[str, str]] = {"": {}}
         self.counted = self.published = ""
+        self.former = (0, 0, "", Snapshot())  # what readers used before the newest publish
         self.pipe, self.versions = FakePipe(), FakeVersions([Snapshot()])
         store = RedisSpeedStore(LAYOUT, self.pipe, SEMANTICS, self._known_cuts)
         self.desk = Desk(BOUND, SEMANTICS, self.versions, store, Pairs(self, store))
@@ -87,7 +88,7 @@ class World:
         return compose(question, await self.desk.ask(question))
 
     def _concern(self, view: str, given: Given) -> Interest:
-        return interest_of(self._question(view, given))
+        return interest_of(self._question(view, given), self.desk.pairs)
 
     def _question(self, view: str, given: Given) -> Question:
         return parse_question(BOUND.view(view), given, lambda: float(AT))
@@ -97,6 +98,8 @@ class World:
             self.cuts += 1
         elif step == "publish":
             self._publish()
+        elif step == "roll back":
+            self.version, self.boundary, self.published, self.versions.snapshots[0] = self.former
         elif step == "rebuild":
             self.counted, self.lives = self.published, self.lives + 1
         else:
@@ -111,7 +114,8 @@ class World:
                 self.words.append((self.cuts, min(one, rest[0]), max(one, rest[0]), said))
 
     def _publish(self) -> None:
-        self.version, self.boundary = self.version + 1, self.cuts
+        self.former = self.version, self.boundary, self.published, self.versions.current()
+        self.version, self.boundary, self.newest = self.newest + 1, self.cuts, self.newest + 1
         persons = self.persons(0, self.cuts)
         self.published = str(sorted(persons.items())) if persons else ""
         self.resolutions[self.published] = persons
@@ -217,20 +221,41 @@ def test_who_listens_hears_of_pairs_that_join_and_part() -> None:
     run(play)
 
 
+def test_events_of_others_ask_nobody_anew_and_pairs_ask_everybody() -> None:
+    async def play(world: World) -> None:
+        world.play([("a", "b", False), ("c",)])
+        for asked in ASKED[:4]:
+            await world.live.join(PEOPLE.name, *asked, None)
+        for first in ([], "cut", [("c",)], "cut", []):
+            world.play(first)
+            await world.live.round()
+        world.asked.clear()  # the segment that had the pair is over
+        more: list[tuple[Any, str]] = [
+            ([("c",)], "c"),
+            ("cut", "c"),
+            ([("a",)], "ab"),
+            ([("d", "a", False)], "abcd"),
+        ]
+        for step, anew in more:
+            world.play(step)
+            await world.live.round()
+            assert sorted(dict(asked)["person"] for asked in world.asked) == list(anew), step
+            world.asked.clear()
+
+    run(play)
+
+
 events = st.tuples(ids | st.none())
 pairs = st.tuples(ids, ids, st.booleans())
-steps = st.lists(events | pairs, max_size=3) | st.sampled_from(["cut", "publish", "rebuild"])
-JOINED_AND_UNDONE = [
-    ([("a", "b", False)], True),
-    ("cut", True),
-    ("publish", True),
-    ([("a", "b", True)], True),
-]
+steps = st.lists(events | pairs, max_size=3) | st.sampled_from(["cut", "publish", "rebuild", "roll back"])
+JOINED: list[Any] = ["cut", "publish", [("a", "b", False)], "cut", "publish"]
 
 
 @settings(deadline=None, max_examples=100)
-@example([*JOINED_AND_UNDONE, ("cut", False), ("publish", True), ([("b",)], True)])
-@given(st.lists(st.tuples(steps, st.booleans()), min_size=1, max_size=10))
+@example([(step, True) for step in (*JOINED, [("a", "b", True)], "cut", "publish", "cut", [("b",)])])
+@example([(step, True) for step in (*JOINED, "cut", [("b",)])])
+@example([(step, True) for step in (*JOINED, "rebuild", "roll back", "cut", "rebuild", "cut", [("b",)])])
+@given(st.lists(st.tuples(steps, st.booleans()), min_size=1, max_size=12))
 def test_each_listener_was_told_last_what_asking_gives_now(script: list[tuple[Any, bool]]) -> None:
     async def play(world: World) -> None:
         world.play([])
