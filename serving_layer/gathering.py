@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from core.identity import person_part
@@ -39,7 +39,7 @@ class Gathered(Evidence):
     """What the two layers said of `keys`, in the order of the index; `batch` and `speed` are without buckets.
 
     Partials hold the measures that were asked for, alone. `more`: the `index_text` behind which more keys
-    lie. `unnamed` counts keys of which the index has no name.
+    lie. `unnamed` counts keys of which the index has no name. `wholes`: which key stands for one asked for.
     """
 
     keys: Sequence[str] = ()
@@ -47,6 +47,7 @@ class Gathered(Evidence):
     speed_of: Parts | None = None
     more: bytes | None = None
     unnamed: int = 0
+    wholes: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Names:
@@ -92,8 +93,7 @@ class KeysDesk:
 
     async def ask(self, query: Query) -> Gathered:
         """One trip to each store."""
-        keys = sorted(set(query.texts), key=index_text)
-        return await self.desk.settled(query.question.view, partial(self._named, query, keys))
+        return await self.desk.settled(query.question.view, partial(self._named, query))
 
     async def page(self, page: Page) -> Gathered:
         """Raises `Problem` where the speed state has more keys than are listed."""
@@ -104,13 +104,14 @@ class KeysDesk:
         gather = partial(self._all, ranking.prefix, [ranking.measure])
         return await self.desk.settled(ranking.prefix.question.view, gather)
 
-    async def _named(
-        self, query: Query, keys: Sequence[str], snapshot: Snapshot, speed: SpeedStore
-    ) -> Gathered:
+    async def _named(self, query: Query, snapshot: Snapshot, speed: SpeedStore) -> Gathered:
         question = query.question
+        wholes = {text: speed.whole(question.view, text) for text in query.texts}
+        keys = sorted(set(wholes.values()), key=index_text)
         span = (question.first, question.last)
         spoken = await _heard(speed.read_many(question.view, keys, span, snapshot.boundary, question.every))
-        return await self._gathered(question, query.measures, keys, snapshot, spoken)
+        found = await self._gathered(question, query.measures, keys, snapshot, spoken)
+        return replace(found, wholes=wholes)
 
     async def _page(self, page: Page, snapshot: Snapshot, speed: SpeedStore) -> Gathered:
         prefix = _refused_by_person(page.prefix)

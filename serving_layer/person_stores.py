@@ -104,12 +104,12 @@ class PersonSpeed(SpeedStore):
         every: Periods | None = None,
     ) -> ReadKeys:
         """Under the keys of whole persons."""
-        of = dict[str, list[str]]()
+        of, alike = dict[str, list[str]](), self.now.same and not self.now.wholes
 
         def chosen(touched: Collection[str]) -> Collection[str]:
             raw: dict[str, list[str]] = {}
             for key in touched:
-                raw.setdefault(self.now.root(view, key), []).append(key)
+                raw.setdefault(key if alike else self.now.root(view, key), []).append(key)
             of.update({key: raw[key] for key in choose(raw) if key in raw})
             return [one for each in of.values() for one in each]
 
@@ -118,6 +118,9 @@ class PersonSpeed(SpeedStore):
 
     async def state(self) -> SpeedReading:
         return await self.inner.state()
+
+    def whole(self, view: CompiledView, key: str) -> str:
+        return self.now.root(view, key)
 
     def _told(self, reading: SpeedReading, note: PersonNote) -> SpeedReading:
         """A generation that readers moved to meanwhile may count by other persons: that is no answer."""

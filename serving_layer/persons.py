@@ -86,9 +86,7 @@ class Now:
         )  # fmt: skip
 
     def root(self, view: CompiledView, key: str) -> str:
-        """The key of the whole person that a key is of: one of the version, or of the speed state."""
-        if self.same and not self._joining:
-            return key
+        """The key of the whole person that a key is of."""
         return _with(view, key, lambda id_: [self._groups.person(self.published.person(id_))])[0]
 
     def published_keys(self, view: CompiledView, key: str) -> list[str]:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -292,6 +293,15 @@ def test_many_keys_are_answered_as_one_by_one(hall: Hall) -> None:
         ]  # fmt: skip
     alone = [ask(hall, "by_person", person=id_)["complete"] for id_ in IDS]
     assert found["complete"] == all(alone)
+
+
+def test_all_ids_of_a_person_are_read_and_counted_once_for_all() -> None:
+    pairs: list[Said] = [(one, other, (6, 0, n), False) for n, (one, other) in enumerate(pairwise(IDS))]
+    query = parse_query(BOUND.view("by_person"), to_json({"keys": [{"person": id_} for id_ in IDS]}), clock)
+    found = asyncio.run(_query(Hall(pairs, [*((id_, 1) for id_ in IDS), ("c", 7)], BOUNDARY), query))
+    assert [one["key"]["person"] for one in found["results"]] == IDS
+    assert [one["rows"][0]["measures"]["n"] for one in found["results"]] == [6] * 5 and found["complete"]
+    assert (found["read"]["keys"], found["read"]["tiles"]) == (1, 5)
 
 
 async def _query(hall: Hall, query: Any) -> dict[str, Any]:
