@@ -18,7 +18,7 @@ from batch_layer.fresh import Archived
 from batch_layer.publish import clean, publish
 from batch_layer.run import BatchRun
 from core.cuts import Cut
-from core.errors import CandidateError
+from core.errors import CandidateError, NotExact
 from core.folders import Folders
 from core.leases import hold
 from core.manifest import Manifest
@@ -125,9 +125,16 @@ class Candidate:
         if incremental_objection(base, parent, meaning, boundary, self._losses(boundary)) or base is None:
             _remove(self.folders.data)
             return contents.full(archived, views, boundary, partitions)
-        return contents.incremental(
-            archived, Base(self.run.spark, self.folders, base), views, boundary, partitions
-        )
+        return self._newer(archived, Base(self.run.spark, self.folders, base), boundary)
+
+    def _newer(self, archived: Archived, base: Base, boundary: Cut) -> Content:
+        """A candidate brought up to a boundary: by what is new where that is exact, else made anew."""
+        views, partitions = list(self.run.bound.views.values()), self.run.settings.index_partitions
+        try:
+            return contents.incremental(archived, base, views, boundary, partitions)
+        except NotExact as error:
+            self.run.log.warning("incremental_refused", reason=str(error), consequence="a full recompute")
+            return contents.full(archived, views, boundary, partitions)
 
     def _made(self, content: Content, archived: Archived, current: Manifest) -> Manifest:
         workshop = replace(self.run.workshop, folders=self.folders)
@@ -143,7 +150,7 @@ class Candidate:
         base, views = self.base(), list(self.run.bound.views.values())
         boundary, partitions = Cut(current.boundary, current.offsets), self.run.settings.index_partitions
         content = (
-            contents.incremental(archived, base, views, boundary, partitions)
+            self._newer(archived, base, boundary)
             if base.manifest.boundary < current.boundary
             else contents.taken(base, views, partitions)
         )

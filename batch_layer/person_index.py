@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from batch_layer.contents import Content
-from batch_layer.resolution_file import ResolutionFile, write_resolution
+from batch_layer.resolution_file import write_resolution
 from core.errors import NotExact
 from core.folders import Folders
 from core.manifest import Manifest
@@ -34,16 +34,19 @@ class Persons:
     def made(self, before: Manifest | None) -> PersonIndex:
         """Nothing where the source does not say which ids are one person. Raises NotExact."""
         if self.content.resolved is None:
-            return self._carried()
+            return self._carried(before)
         written = write_resolution(self.content.resolved, self.staged / FILE)
         self._check_carried(written.content)
-        return PersonIndex({FILE: written.sha256}, self._entry(written, before))
+        told = {"hash": written.content, "ids": written.ids, "persons": written.persons}
+        return PersonIndex({FILE: written.sha256}, self._entry(told, before))
 
-    def _carried(self) -> PersonIndex:
+    def _carried(self, before: Manifest | None) -> PersonIndex:
         base = self.content.base
         if base is None or not base.manifest.identity:
             return PersonIndex()
-        return PersonIndex(base.carry(FILE.partition("/")[0], self.staged), base.manifest.identity)
+        files = base.carry(FILE.partition("/")[0], self.staged)
+        told = {name: base.manifest.identity[name] for name in ("hash", "ids", "persons")}
+        return PersonIndex(files, self._entry(told, before))
 
     def _check_carried(self, found: str) -> None:
         """Rows that stay were counted by the base's persons: those have to be the persons of now."""
@@ -55,10 +58,11 @@ class Persons:
                 "recompute all",
             )
 
-    def _entry(self, written: ResolutionFile, before: Manifest | None) -> dict[str, Any]:
+    def _entry(self, told: Mapping[str, Any], before: Manifest | None) -> dict[str, Any]:
+        """What is `told` of a resolution, and what it changes of that before."""
         former = before.resolution if before else ""
-        entry = {"hash": written.content, "ids": written.ids, "persons": written.persons, "from": former}
-        if former == written.content:
+        entry = {**told, "from": former}
+        if former == told["hash"]:
             return {**entry, "changed": 0, "parted": 0}
         found = changes(self._of(before), open_resolution(self.staged / FILE))
         return {**entry, "changed": found.changed, "parted": found.parted}

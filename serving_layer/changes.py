@@ -108,14 +108,14 @@ class RedisChanges(Changes):
         hot = set[Interest]().union(*self._hot.values()).intersection(interests)
         containers = await self._containers(generation, segments.start, interests)
         cold = [interest for interest in interests if interest not in hot]
-        wide = {one for one in cold if one.always or (one.keys is None and one.within(containers[one.view]))}
+        wide = {one for one in cold if _touches_any(one, containers)}
         return frozenset(hot | wide | await self._looked_up(generation, segments, cold, containers))
 
     async def _containers(
         self, generation: Generation, segment: int, interests: Iterable[Interest]
     ) -> Mapping[str, list[int]]:
         """For each view the containers that got something in `segment` or later."""
-        views = sorted({interest.view for interest in interests})
+        views = sorted({view for one in interests for view in (one.view, one.also) if view})
         names = [self._layout.containers(generation.id, view) for view in views]
         found = await self._pipe.execute([("ZRANGEBYSCORE", name, segment, "+inf") for name in names])
         return {view: list(map(int, members)) for view, members in zip(views, found, strict=True)}
@@ -147,3 +147,10 @@ class RedisChanges(Changes):
         for (segment, _, held), bits in zip(asked, replies, strict=True):
             self._hot[segment].update(one for (_, one), bit in zip(held, bits, strict=True) if bit)
         return set[Interest]().union(*self._hot.values()).intersection(interests)
+
+
+def _touches_any(interest: Interest, containers: Mapping[str, list[int]]) -> bool:
+    """Whether something was touched of which any key matters."""
+    if interest.also and containers[interest.also]:
+        return True
+    return interest.keys is None and bool(interest.within(containers[interest.view]))

@@ -1,7 +1,7 @@
 """Cursors: where the next page of a listing begins, as a text that means nothing to a client.
 
 A page begins behind a key, in the order of the index, so that a publish between two pages moves nothing: keys
-stay where they are in that order, whichever layer holds them.
+stay where they are in that order, whichever layer holds them. Persons alone move, as pairs of ids come.
 """
 
 import base64

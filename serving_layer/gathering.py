@@ -1,8 +1,8 @@
 """Several keys read at once: those that are named, those of a page, those that are ranked."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from core.identity import person_part
@@ -11,7 +11,6 @@ from core.narrowing import cutter
 from serving_layer.answers import Evidence, runs_of
 from serving_layer.asking import Desk
 from serving_layer.listings import Page, Prefix, Ranking
-from serving_layer.person_stores import PersonSpeed
 from serving_layer.ports import (
     Bucketed,
     Choose,
@@ -40,7 +39,7 @@ class Gathered(Evidence):
     """What the two layers said of `keys`, in the order of the index; `batch` and `speed` are without buckets.
 
     Partials hold the measures that were asked for, alone. `more`: the `index_text` behind which more keys
-    lie. `unnamed` counts keys of which the index has no name.
+    lie. `unnamed` counts keys of which the index has no name. `wholes`: which key stands for one asked for.
     """
 
     keys: Sequence[str] = ()
@@ -48,6 +47,7 @@ class Gathered(Evidence):
     speed_of: Parts | None = None
     more: bytes | None = None
     unnamed: int = 0
+    wholes: Mapping[str, str] = field(default_factory=dict)
 
 
 class _Names:
@@ -93,8 +93,7 @@ class KeysDesk:
 
     async def ask(self, query: Query) -> Gathered:
         """One trip to each store."""
-        keys = sorted(set(query.texts), key=index_text)
-        return await self.desk.settled(query.question.view, partial(self._named, query, keys))
+        return await self.desk.settled(query.question.view, partial(self._named, query))
 
     async def page(self, page: Page) -> Gathered:
         """Raises `Problem` where the speed state has more keys than are listed."""
@@ -105,16 +104,17 @@ class KeysDesk:
         gather = partial(self._all, ranking.prefix, [ranking.measure])
         return await self.desk.settled(ranking.prefix.question.view, gather)
 
-    async def _named(
-        self, query: Query, keys: Sequence[str], snapshot: Snapshot, speed: SpeedStore
-    ) -> Gathered:
+    async def _named(self, query: Query, snapshot: Snapshot, speed: SpeedStore) -> Gathered:
         question = query.question
+        wholes = {text: speed.whole(question.view, text) for text in query.texts}
+        keys = sorted(set(wholes.values()), key=index_text)
         span = (question.first, question.last)
         spoken = await _heard(speed.read_many(question.view, keys, span, snapshot.boundary, question.every))
-        return await self._gathered(question, query.measures, keys, snapshot, spoken)
+        found = await self._gathered(question, query.measures, keys, snapshot, spoken)
+        return replace(found, wholes=wholes)
 
-    async def _page(self, page: Page, current: Snapshot, speed: SpeedStore) -> Gathered:
-        snapshot, prefix = current.plain, _refused_by_person(page.prefix)
+    async def _page(self, page: Page, snapshot: Snapshot, speed: SpeedStore) -> Gathered:
+        prefix = _refused_by_person(page.prefix)
         after = page.cursor.after if page.cursor else None
         view, index = prefix.question.view, snapshot.index
         indexed = index.keys(view, prefix.text, after, page.limit + 1) if index else []
@@ -125,9 +125,8 @@ class KeysDesk:
         return replace(found, more=more, unnamed=len(names.listed) - len(names.keys))
 
     async def _all(
-        self, prefix: Prefix, measures: Sequence[str], current: Snapshot, speed: SpeedStore
+        self, prefix: Prefix, measures: Sequence[str], snapshot: Snapshot, speed: SpeedStore
     ) -> Gathered:
-        snapshot = current.plain
         names = _Names(await self._indexed(_refused_by_person(prefix), snapshot), None, self.ranked)
 
         def all_or_none(touched: Collection[str]) -> list[str]:
@@ -138,7 +137,7 @@ class KeysDesk:
 
         spoken = await self._listed(prefix, snapshot, speed, all_or_none)
         found = await self._gathered(prefix.question, measures, names.keys, snapshot, spoken)
-        return _joined(replace(found, unnamed=len(names.listed) - len(names.keys)), prefix, speed)
+        return replace(found, unnamed=len(names.listed) - len(names.keys))
 
     async def _indexed(self, prefix: Prefix, snapshot: Snapshot) -> list[Listed]:
         found: list[Listed] = []
@@ -194,29 +193,6 @@ def _refused_by_person(prefix: Prefix) -> Prefix:
         )
         raise Problem.of_field("bad-prefix", name, prefix.parts[name], "no value in a list", detail)
     return prefix
-
-
-def _joined(found: Gathered, prefix: Prefix, store: SpeedStore) -> Gathered:
-    """Keys of published persons that pairs since then join, each person once."""
-    view, speed = prefix.question.view, found.speed
-    if not isinstance(store, PersonSpeed) or speed is None or speed.persons is None:
-        return found
-    root = partial(store.now.root, view)
-    note = replace(speed.persons, joined=True)
-    return replace(
-        found, keys=sorted({root(key) for key in found.keys}, key=index_text),
-        batch_of=_under(root, found.batch_of), speed_of=_under(root, found.speed_of),
-        speed=replace(speed, persons=note),
-    )  # fmt: skip
-
-
-def _under(root: Callable[[str], str], parts: Parts | None) -> Parts | None:
-    if parts is None:
-        return None
-    whole: dict[str, list[Bucketed]] = {}
-    for key, found in parts.items():
-        whole.setdefault(root(key), []).extend(found)
-    return whole
 
 
 async def _heard(reading: Awaitable[ReadKeys]) -> Spoken:

@@ -7,6 +7,7 @@ from functools import cached_property
 from core.identity import uses_persons
 from core.keys import shard_of
 from core.layout import container_width
+from serving_layer.live_pairs import LivePairs
 from serving_layer.questions import Question
 
 __all__ = ["Interest", "interest_of"]
@@ -16,7 +17,7 @@ __all__ = ["Interest", "interest_of"]
 class Interest:
     """The keys `keys` of a view in [start, end), in seconds since 1970; every key where they are None.
 
-    With `always` also what lies elsewhere may change an answer: it is asked for at each micro-batch.
+    What any key of the view `also` gets may change the answer as well.
     """
 
     view: str
@@ -24,7 +25,7 @@ class Interest:
     keys: tuple[str, ...] | None
     start: int
     end: int
-    always: bool = False
+    also: str | None = None
 
     def __hash__(self) -> int:
         return self._hash
@@ -37,7 +38,8 @@ class Interest:
     def shards(self, count: int) -> frozenset[int]:
         """The shards, of `count`, that answers are read from."""
         if count not in self._shards:
-            whole = range(count) if self.keys is None else (shard_of(self.view, k, count) for k in self.keys)
+            keys = None if self.also else self.keys
+            whole = range(count) if keys is None else (shard_of(self.view, key, count) for key in keys)
             self._shards[count] = frozenset(whole)
         return self._shards[count]
 
@@ -56,9 +58,10 @@ class Interest:
             yield from ((key, f"{self.view}:{at}:{key}") for key in self.keys or ())
 
 
-def interest_of(question: Question) -> Interest:
-    """What has to be touched for the answer to change."""
+def interest_of(question: Question, pairs: LivePairs | None = None) -> Interest:
+    """What has to be touched for the answer to change; of a person as `pairs` last told who that is."""
     view = question.view
-    if uses_persons(view):
-        return Interest(view.name, view.width, None, question.first, question.last, always=True)
-    return Interest(view.name, view.width, (question.key_text,), question.first, question.last)
+    if pairs is None or not uses_persons(view):
+        return Interest(view.name, view.width, (question.key_text,), question.first, question.last)
+    keys = pairs.keys_of(view, question.key_text)
+    return Interest(view.name, view.width, keys, question.first, question.last, also=pairs.name)

@@ -30,10 +30,14 @@ _AT_ONCE = 50  # keys shown or scored before other requests have their turn
 async def compose_query(query: Query, gathered: Gathered) -> dict[str, Any]:
     """A result for each key, in the order in which they were asked for."""
     rows = _Rows(query.question, gathered, query.measures)
-    results = []
-    for place, (key, text) in enumerate(zip(query.keys, query.texts, strict=True)):
-        results.append({"key": key, "rows": rows.of(text)})
+    made = dict[str, list[dict[str, Any]]]()
+    for place, key in enumerate(gathered.keys):
+        made[key] = rows.of(key)
         await _turn(place)
+    results = [
+        {"key": key, "rows": made[gathered.wholes.get(text, text)]}
+        for key, text in zip(query.keys, query.texts, strict=True)
+    ]
     return {
         "view": query.question.view.name,
         **_range(query.question),

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.logs import Logger, get_logger
@@ -163,13 +163,14 @@ class Live:
                 listener.beat()  # that answer may have been read long ago
 
     async def _look(self, source: str, watched: Watched, groups: Collection[Group]) -> None:
+        looked_for = {group: group.interest for group in groups}
         publish, look = await watched.look(groups)
         standing = (publish, look.standing)
         moved, self._standing[source] = standing != self._standing.get(source), standing
         concerned = [
             group
             for group in groups
-            if moved or not group.looked_at or group.interest in look.touched or self._slid(group)
+            if moved or not group.looked_at or looked_for[group] in look.touched or self._slid(group)
         ]
         as_of, asked = iso(look.as_of), set(concerned)
         for group in groups:
@@ -200,7 +201,10 @@ class Live:
                 group.put(problem_event(document_of(Problem("index-unavailable", str(error)), group.path)))
 
     async def _asked(self, group: Group) -> None:
+        interest = self._concern(group.view, group.given)  # first, for a range may move on meanwhile
         answer = await self._ask(group.view, group.given)
+        # of a person the answer has found out under which keys the speed state has it
+        group.interest = replace(interest, keys=self._concern(group.view, group.given).keys)
         group.as_of = answer["as_of"]
         group.put(answer_event(answer))
 

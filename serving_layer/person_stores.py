@@ -7,6 +7,7 @@ from core.buckets import Run
 from core.periods import Periods
 from core.resolutions import Resolution
 from core.views import CompiledView
+from serving_layer.person_keys import PersonKeys
 from serving_layer.persons import Now
 from serving_layer.ports import (
     Bucketed,
@@ -27,7 +28,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class PersonIndex(Index):
-    """An index whose keys are published persons."""
+    """An index whose keys are published persons, asked about whole ones."""
 
     inner: Index
     now: Now
@@ -35,10 +36,6 @@ class PersonIndex(Index):
     @property
     def persons(self) -> Resolution:
         return self.inner.persons
-
-    @property
-    def plain(self) -> Index:
-        return self.inner
 
     def read(self, view: CompiledView, key: str, runs: Sequence[Run]) -> list[Bucketed]:
         return self.read_many(view, [key], runs)[key]
@@ -51,7 +48,7 @@ class PersonIndex(Index):
         return {key: [held for one in each for held in found[one]] for key, each in of.items()}
 
     def keys(self, view: CompiledView, prefix: str, after: bytes | None, most: int) -> list[Listed]:
-        return self.inner.keys(view, prefix, after, most)
+        return PersonKeys(self.inner, self.now, view, prefix).first(after, most)
 
     def parts(self, view: CompiledView, key: str) -> tuple[str, ...]:
         return tuple(self.now.published_keys(view, key))
@@ -100,13 +97,13 @@ class PersonSpeed(SpeedStore):
         choose: Choose,
         every: Periods | None = None,
     ) -> ReadKeys:
-        """Under the keys of published persons."""
-        of = dict[str, list[str]]()
+        """Under the keys of whole persons."""
+        of, alike = dict[str, list[str]](), self.now.same and not self.now.wholes
 
         def chosen(touched: Collection[str]) -> Collection[str]:
             raw: dict[str, list[str]] = {}
             for key in touched:
-                raw.setdefault(self.now.published_key(view, key), []).append(key)
+                raw.setdefault(key if alike else self.now.root(view, key), []).append(key)
             of.update({key: raw[key] for key in choose(raw) if key in raw})
             return [one for each in of.values() for one in each]
 
@@ -115,6 +112,9 @@ class PersonSpeed(SpeedStore):
 
     async def state(self) -> SpeedReading:
         return await self.inner.state()
+
+    def whole(self, view: CompiledView, key: str) -> str:
+        return self.now.root(view, key)
 
     def _told(self, reading: SpeedReading, note: PersonNote) -> SpeedReading:
         """A generation that readers moved to meanwhile may count by other persons: that is no answer."""

@@ -16,11 +16,19 @@ from core.resolutions import Alone, Changes, Resolution
 from core.views import CompiledView
 from serving_layer.ports import PersonNote, SpeedSilent
 
-__all__ = ["Now"]
+__all__ = ["Now", "Whole"]
 
 MOST_IDS = 10_000  # of a person, while the speed state counts by another resolution than the version
 _GONE = "the resolution of ids by which the speed layer counts is gone; it is being rebuilt"
 _PARTED = "the speed layer counts ids as one person that the batch view has apart; it is being rebuilt"
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A person of several published ones: key parts of the least id, and of the other published persons."""
+
+    least: str
+    others: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,15 @@ class Now:
         return found
 
     @cached_property
+    def wholes(self) -> list[Whole]:
+        """The persons that pairs since join, in the order of their key parts."""
+        found = [
+            Whole(key_text([least]), [key_text([one]) for one in members if one != least])
+            for least, members in self._members.items()
+        ]
+        return sorted(found, key=lambda whole: whole.least)
+
+    @cached_property
     def note(self) -> PersonNote:
         """What an answer has to say, whoever it is about."""
         joins = sum(len(members) - 1 for members in self._members.values())
@@ -69,7 +86,7 @@ class Now:
         )  # fmt: skip
 
     def root(self, view: CompiledView, key: str) -> str:
-        """The key of the whole person that a key of the view is of."""
+        """The key of the whole person that a key is of."""
         return _with(view, key, lambda id_: [self._groups.person(self.published.person(id_))])[0]
 
     def published_keys(self, view: CompiledView, key: str) -> list[str]:
@@ -95,15 +112,10 @@ class Now:
         note = replace(self.note, doubt=_PARTED) if strange else self.note
         return _with(view, key, lambda _: persons), note
 
-    def published_key(self, view: CompiledView, key: str) -> str:
-        """The key of the published person of whom the speed state holds `key`."""
-        return _with(view, key, lambda id_: [self.published.person(id_)])[0]
-
     @property
     def listed(self) -> PersonNote:
-        """What a list of published persons has to say: pairs since then join none of them."""
-        doubt = self.note.doubt or (_PARTED if self.changes.parted else None)
-        return replace(self.note, joined=False, doubt=doubt)
+        """What a list has to say, for which nobody looks up whose parts are in which person."""
+        return replace(self.note, doubt=self.note.doubt or (_PARTED if self.changes.parted else None))
 
     def _persons(self, id_: str) -> Sequence[str]:
         person = self.published.person(id_)

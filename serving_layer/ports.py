@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from core.buckets import Run
@@ -68,11 +68,6 @@ class Index(ABC):
         """Which ids are one person in this version."""
         return Alone()
 
-    @property
-    def plain(self) -> "Index":
-        """The index as it was published, whatever became of persons since."""
-        return self
-
     def parts(self, view: CompiledView, key: str) -> tuple[str, ...]:
         """The keys of the version that are read for a key."""
         return (key,)
@@ -104,10 +99,6 @@ class Snapshot:
         """Which ids are one person in what was published."""
         return self.index.persons if self.index else Alone()
 
-    @property
-    def plain(self) -> "Snapshot":
-        return replace(self, index=self.index.plain) if self.index else self
-
 
 class Versions(ABC):
     """The publishes of one source."""
@@ -131,8 +122,8 @@ class PersonNote:
     """By which persons an answer was made: those of version `resolution`, and since its boundary `pairs` that
     join some of them, and `undone` ones that still count as one.
 
-    Measures that count persons may be `down` too many and `up` too few. Pairs since are applied if `joined`.
-    `doubt` says why parts of other persons may be in the answer.
+    Measures that count persons may be `down` too many and `up` too few. `doubt` says why parts of other
+    persons may be in the answer.
     """
 
     resolution: int
@@ -140,14 +131,14 @@ class PersonNote:
     undone: int
     down: int
     up: int
-    joined: bool = True
     doubt: str | None = None
 
     def report(self) -> dict[str, Any]:
         return {
-            "resolution": self.resolution, "pairs_since": self.pairs, "undone_since": self.undone,
-            "joined": self.joined,
-        }  # fmt: skip
+            "resolution": self.resolution,
+            "pairs_since": self.pairs,
+            "undone_since": self.undone,
+        }
 
 
 @dataclass(frozen=True)
@@ -225,6 +216,10 @@ class SpeedStore(ABC):
     @abstractmethod
     async def state(self) -> SpeedReading:
         """Generation, progress, lease and successor alone. Raises `SpeedSilent`, soon."""
+
+    def whole(self, view: CompiledView, key: str) -> str:
+        """One key in place of all that have the same answer."""
+        return key
 
 
 @dataclass(frozen=True)

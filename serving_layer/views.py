@@ -69,7 +69,9 @@ async def answer(
 
 def concern(services: Services, name: str, given: Iterable[tuple[str, str]]) -> Interest:
     """What the answer to the parameters `given` depends on now. Raises `Problem`."""
-    return interest_of(parse_question(owner(services, name).view(name), given, services.clock))
+    bound = owner(services, name)
+    question = parse_question(bound.view(name), given, services.clock)
+    return interest_of(question, services.desks[bound.source.name].pairs)
 
 
 def owner(services: Services, name: str) -> BoundSource:

@@ -175,16 +175,23 @@ class People(World):
         ]
         yield from sorted(placed, key=lambda place: place[:3])
 
-    def persons(self, below: int | None = None, undone_since: bool = True) -> dict[str, str]:
-        """Ids in groups and their persons, by what events of segments below a cut say, or all; without
-        `undone_since` what was undone from that cut on still holds."""
-        words = [
+    def persons(self, below: int | None = None) -> dict[str, str]:
+        """Ids in groups and their persons, by what events of segments below a cut say, or all."""
+        return resolution(standing(self._words(0, below)))
+
+    def known(self, boundary: int) -> dict[str, str]:
+        """The same to readers of a version up to a cut: what was undone since then parts nobody yet."""
+        since = standing(self._words(boundary, None))
+        return resolution([*standing(self._words(0, boundary)), *since])
+
+    def _words(self, first: int, end: int | None) -> list[tuple[str, str, str]]:
+        """What events of segments from `first` to before `end` say of two ids."""
+        return [
             (one["user"], one["same_as"], word(segment, partition, offset, bool(one["undone"])))
             for segment, partition, offset, one in self.events()
             if one["same_as"] is not None and one["user"] is not None
-            if below is None or segment < below
+            if segment >= first and (end is None or segment < end)
         ]
-        return resolution(standing(words))
 
     def counts(self, persons: dict[str, str]) -> dict[str | None, int]:
         """Events by person."""

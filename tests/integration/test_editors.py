@@ -79,7 +79,7 @@ class Truth:
     world: People
     sent: list[Event]
     of: Mapping[str, str]
-    roles: dict[str, tuple[str, int, Event]] = field(init=False)
+    roles: Mapping[str, tuple[str, int, Mapping[str, Any]]] = field(init=False)
 
     def __post_init__(self) -> None:
         placed = [(0, n, one | {"user": self.person(one)}) for n, one in enumerate(self.sent)]

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from core import Count, View
 from core.buckets import Run
 from core.folders import Folders
 from core.groups import Groups, Pair, pair_of, resolution, standing, stands, word
@@ -46,7 +48,12 @@ from serving_layer.rendering import to_json
 from tests.identity_kit import views_of
 from tests.unit.test_identity import PEOPLE, bound
 
-BOUND = bound(PEOPLE, *views_of(PEOPLE))
+COUNT = {"n": Count()}
+LISTS = [
+    View("of_page", PEOPLE, key=("page", "person"), measures=COUNT),
+    View("pages_of", PEOPLE, key=("person", "page"), measures=COUNT),
+]
+BOUND = bound(PEOPLE, *views_of(PEOPLE), *LISTS)
 BOUNDARY = 5
 IDS = ["a", "b", "c", "d", "e"]
 ids = st.sampled_from(IDS)
@@ -68,6 +75,12 @@ def words_of(events: Sequence[Said], first: int, end: int) -> list[tuple[str, st
     return [(a, b, word(*place, undone)) for a, b, place, undone in events if first <= place[0] < end]
 
 
+def listed_key(view: str, person: str | None, segment: int) -> str:
+    """The key of an event in one of the views that are listed."""
+    parts = {"person": person, "page": "pq"[segment % 2]}
+    return key_text([parts[name] for name in BOUND.view(view).key])
+
+
 class Rowed(Index):
     """Rows under the persons of a resolution."""
 
@@ -87,9 +100,9 @@ class Rowed(Index):
         return {key: self.read(view, key, runs) for key in keys}
 
     def keys(self, view: CompiledView, prefix: str, after: bytes | None, most: int) -> list[Listed]:
-        texts = sorted(index_text(key) for name, key in self._rows if name == view.name)
-        found: list[Listed] = [(text, text.decode()) for text in texts if after is None or text > after]
-        return found[:most]
+        keys = [key for name, key in self._rows if name == view.name and key.startswith(prefix)]
+        found: list[Listed] = [(index_text(key), key) for key in sorted(keys, key=index_text)]
+        return [one for one in found if after is None or one[0] > after][:most]
 
 
 class Fields(SpeedStore):
@@ -122,7 +135,7 @@ class Fields(SpeedStore):
         choose: Choose,
         every: Periods | None = None,
     ) -> ReadKeys:
-        held = {key for name, key in self.rows if name == view.name}
+        held = {key for name, key in self.rows if name == view.name and key.startswith(prefix)}
         return await self.read_many(view, [key for key in choose(held) if key in held], span, boundary)
 
     async def state(self) -> SpeedReading:
@@ -202,6 +215,9 @@ class Hall:
                 one = by_person.lift({"n": 1, "size": 2, "pages": id_})
                 found.setdefault(("by_person", key_text([person])), []).append(one)
                 found.setdefault(("everybody", ""), []).append(everybody.lift({"n": 1, "people": person}))
+                for view in ("of_page", "pages_of"):
+                    key = listed_key(view, person, segment)
+                    found.setdefault((view, key), []).append(BOUND.view(view).lift({"n": 1}))
         return found
 
     def _live_rows(self) -> dict[tuple[str, str], list[Partial]]:
@@ -279,6 +295,15 @@ def test_many_keys_are_answered_as_one_by_one(hall: Hall) -> None:
     assert found["complete"] == all(alone)
 
 
+def test_all_ids_of_a_person_are_read_and_counted_once_for_all() -> None:
+    pairs: list[Said] = [(one, other, (6, 0, n), False) for n, (one, other) in enumerate(pairwise(IDS))]
+    query = parse_query(BOUND.view("by_person"), to_json({"keys": [{"person": id_} for id_ in IDS]}), clock)
+    found = asyncio.run(_query(Hall(pairs, [*((id_, 1) for id_ in IDS), ("c", 7)], BOUNDARY), query))
+    assert [one["key"]["person"] for one in found["results"]] == IDS
+    assert [one["rows"][0]["measures"]["n"] for one in found["results"]] == [6] * 5 and found["complete"]
+    assert (found["read"]["keys"], found["read"]["tiles"]) == (1, 5)
+
+
 async def _query(hall: Hall, query: Any) -> dict[str, Any]:
     return await compose_query(query, await KeysDesk(hall.desk(), 100).ask(query))
 
@@ -293,17 +318,16 @@ async def _page(hall: Hall, page: Any) -> dict[str, Any]:
 
 @SOME
 @given(halls)
-def test_rankings_have_each_person_once_and_pages_those_that_were_published(hall: Hall) -> None:
+def test_rankings_and_lists_have_each_person_once(hall: Hall) -> None:
     view = BOUND.view("by_person")
     top = asyncio.run(_top(hall, parse_ranking(view, [("by", "n"), ("n", "100")], clock)))
     page = asyncio.run(_page(hall, parse_page(view, [], clock)))
-    assert top["complete"] == page["complete"] and top["identity"]["joined"]
+    assert top["complete"] == page["complete"] and top["identity"] == page["identity"]
     if top["complete"]:
         shown = {row["key"]["person"]: row["measures"]["n"] for row in top["rows"]}
         assert shown == hall.counts(hall.persons())
         listed = {one["key"]["person"]: one["rows"][0]["measures"]["n"] for one in page["results"]}
-        assert listed == hall.counts({id_: hall.published.get(id_, id_) for id_ in IDS})
-        assert page["identity"]["joined"] is False
+        assert listed == shown and len(page["results"]) == len(listed)
 
 
 PARTED = Hall(
@@ -328,7 +352,7 @@ def test_an_answer_says_which_pairs_it_knows() -> None:
     ]  # fmt: skip
     hall = Hall(pairs, [("e", 1), ("c", 8), ("b", 2)], BOUNDARY)
     answer = ask(hall, "by_person", person="c")
-    assert answer["identity"] == {"resolution": 3, "pairs_since": 1, "undone_since": 1, "joined": True}
+    assert answer["identity"] == {"resolution": 3, "pairs_since": 1, "undone_since": 1}
     assert answer["rows"][0]["measures"]["n"] == 2 and answer["complete"]
     assert ask(hall, "by_person", person="a")["rows"][0]["measures"]["n"] == 1
     assert "identity" not in ask(hall, "by_user", user="a")

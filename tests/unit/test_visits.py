@@ -204,7 +204,7 @@ def test_persons_have_no_fewer_visits_and_bounces_apart_than_joined(
     events: list[tuple[str, int, str | None]], joined: set[str]
 ) -> None:
     some = placed(events)
-    one = [(p, o, e | {"user": "a" if e["user"] in joined else e["user"]}) for p, o, e in some]
+    one = [(p, o, {**e, "user": "a" if e["user"] in joined else e["user"]}) for p, o, e in some]
     apart, together = visits_of(some, GAP), visits_of(one, GAP)
     assert len(together) <= len(apart)
     assert sum(len(visit) == 1 for visit in together) <= sum(len(visit) == 1 for visit in apart)
