@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -35,11 +35,10 @@ def world(
 
 @dataclass
 class Hall:
-    """An API process's watcher, round by round, and what was asked."""
+    """An API process's watcher, round by round."""
 
     world: People
     asking: Asking
-    asked: list[Given] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         desk = self.asking.desk
@@ -48,8 +47,8 @@ class Hall:
         self.live = Live(self._ask, self._concern, watched, 10, 1e9, log=LOG)
 
     async def _ask(self, view: str, given: Given) -> dict[str, Any]:
-        self.asked.append(given)
-        return compose(self._question(view, given), await self.asking.desk.ask(self._question(view, given)))
+        question = self._question(view, given)
+        return compose(question, await self.asking.desk.ask(question))
 
     def _concern(self, view: str, given: Given) -> Interest:
         return interest_of(self._question(view, given), self.asking.desk.pairs)
@@ -75,6 +74,7 @@ class Hall:
 
 def test_a_listener_hears_of_every_id_of_a_person_and_of_pairs(world: People) -> None:
     async def listen(hall: Hall) -> None:
+        hall.asking.watch.look()
         await hall.asking.pipe.start()
         try:
             mine, other = await hall.ear("b"), await hall.ear("z")
