@@ -67,7 +67,8 @@ class Desk:
         try:
             now, speed = await self._now(snapshot)
         except SpeedSilent as error:
-            now, speed = _of_version(snapshot), SilentSpeed(self.speed, str(error))
+            now = _of_version(snapshot)
+            speed = SilentSpeed(self.speed, now, str(error))
         index = snapshot.index and PersonIndex(snapshot.index, now)
         return replace(snapshot, index=index), speed
 

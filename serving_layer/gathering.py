@@ -5,12 +5,13 @@ from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from core.identity import person_part
-from core.keys import index_text
+from core.keys import INDEX_PREFIX, INDEX_TEXT_LIMIT, index_text
 from core.narrowing import cutter
+from core.views import CompiledView
 from serving_layer.answers import Evidence, runs_of
 from serving_layer.asking import Desk
 from serving_layer.listings import Page, Prefix, Ranking
+from serving_layer.persons import names_person
 from serving_layer.ports import (
     Bucketed,
     Choose,
@@ -114,10 +115,10 @@ class KeysDesk:
         return replace(found, wholes=wholes)
 
     async def _page(self, page: Page, snapshot: Snapshot, speed: SpeedStore) -> Gathered:
-        prefix = _refused_by_person(page.prefix)
-        after = page.cursor.after if page.cursor else None
-        view, index = prefix.question.view, snapshot.index
-        indexed = index.keys(view, prefix.text, after, page.limit + 1) if index else []
+        prefix, view, index = page.prefix, page.prefix.question.view, snapshot.index
+        text = speed.whole(view, prefix.text)
+        after = _behind(view, text, page.cursor.after if page.cursor else None, speed)
+        indexed = index.keys(view, text, after, page.limit + 1) if index else []
         names = _Names(indexed, after, page.limit)
         spoken = await self._listed(prefix, snapshot, speed, names.choose)
         found = await self._gathered(prefix.question, list(view.measures), names.keys, snapshot, spoken)
@@ -127,7 +128,7 @@ class KeysDesk:
     async def _all(
         self, prefix: Prefix, measures: Sequence[str], snapshot: Snapshot, speed: SpeedStore
     ) -> Gathered:
-        names = _Names(await self._indexed(_refused_by_person(prefix), snapshot), None, self.ranked)
+        names = _Names(await self._indexed(prefix, snapshot), None, self.ranked)
 
         def all_or_none(touched: Collection[str]) -> list[str]:
             keys = names.choose(touched)
@@ -152,9 +153,9 @@ class KeysDesk:
 
     async def _listed(self, prefix: Prefix, snapshot: Snapshot, speed: SpeedStore, choose: Choose) -> Spoken:
         question = prefix.question
-        span = (question.first, question.last)
+        span, text = (question.first, question.last), speed.whole(question.view, prefix.text)
         return await _heard(
-            speed.read_listed(question.view, prefix.text, span, snapshot.boundary, choose, question.every)
+            speed.read_listed(question.view, text, span, snapshot.boundary, choose, question.every)
         )
 
     async def _gathered(
@@ -183,16 +184,12 @@ class KeysDesk:
         return Problem.of_field("too-many-keys", missing, None, f"at most {self.ranked} keys", detail)
 
 
-def _refused_by_person(prefix: Prefix) -> Prefix:
-    """The prefix. Raises `Problem` for one that names a person, whose ids lie in many places of the order."""
-    view, place = prefix.question.view, person_part(prefix.question.view)
-    name = None if place is None else list(view.key)[place]
-    if name is not None and name in prefix.parts:
-        detail = (
-            f"keys of view {view.name!r} cannot be listed of one {name}: leave it out, or ask for its keys"
-        )
-        raise Problem.of_field("bad-prefix", name, prefix.parts[name], "no value in a list", detail)
-    return prefix
+def _behind(view: CompiledView, text: str, after: bytes | None, speed: SpeedStore) -> bytes | None:
+    """Where a page goes on. In the list of one person that was called by another id on the page before, this
+    is the same key under the id of now; of keys too long to be told the list begins anew."""
+    if after is None or not names_person(view, text) or after.startswith(text.encode()[:INDEX_PREFIX]):
+        return after
+    return index_text(speed.whole(view, after.decode())) if len(after) < INDEX_TEXT_LIMIT else None
 
 
 async def _heard(reading: Awaitable[ReadKeys]) -> Spoken:

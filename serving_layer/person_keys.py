@@ -3,7 +3,8 @@
 A person is listed where the key of its least id lies in the order of the index, whether or not a version
 holds that very key. So keys that lie elsewhere may belong into a page's window: in the block of keys with
 the same parts before the person. Of a block within the window every key was read anyway. Of the one or two
-that the window cuts, the keys of those joined persons are looked up whose place may be in it.
+that the window cuts, the keys of those joined persons are looked up whose place may be in it. Of one person
+the keys of all parts are read, each as far as the window goes.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,7 +15,7 @@ from core.identity import person_part
 from core.keys import INDEX_PREFIX, index_text
 from core.views import CompiledView
 from serving_layer.index_keys import BEHIND
-from serving_layer.persons import Now, Whole
+from serving_layer.persons import Now, Whole, names_person
 from serving_layer.ports import Index, Listed
 
 __all__ = ["PersonKeys"]
@@ -24,7 +25,7 @@ _CHUNK = 1_000
 
 @dataclass(frozen=True)
 class PersonKeys:
-    """The keys whose text starts with `prefix`, which ends before the person."""
+    """The keys whose text starts with `prefix`; a person in it may be called by any id."""
 
     index: Index
     now: Now
@@ -33,6 +34,8 @@ class PersonKeys:
 
     def first(self, after: bytes | None, most: int) -> list[Listed]:
         """The first of whole persons behind a place. Raises `IndexBroken`."""
+        if names_person(self.view, self.prefix):
+            return self._of_person(after, most)
         if person_part(self.view) is None or not self.now.wholes:
             return self.index.keys(self.view, self.prefix, after, most)
         found: dict[bytes, str | None] = {}
@@ -44,6 +47,12 @@ class PersonKeys:
                 break
             after = end
         return sorted(found.items(), key=lambda each: each[0])[:most]
+
+    def _of_person(self, after: bytes | None, most: int) -> list[Listed]:
+        least = self.now.root(self.view, self.prefix)
+        parts = self.now.published_keys(self.view, self.prefix)
+        held = [listed for part in parts for listed in self._of(part, least, after, most)]
+        return sorted(self._places(held, after, None).items(), key=lambda each: each[0])[:most]
 
     def _places(
         self, held: Iterable[Listed], after: bytes | None, end: bytes | None

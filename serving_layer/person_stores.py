@@ -4,11 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.buckets import Run
+from core.identity import person_part
+from core.keys import key_text, parse_key
 from core.periods import Periods
 from core.resolutions import Resolution
 from core.views import CompiledView
 from serving_layer.person_keys import PersonKeys
-from serving_layer.persons import Now
+from serving_layer.persons import Now, names_person
 from serving_layer.ports import (
     Bucketed,
     Choose,
@@ -97,17 +99,19 @@ class PersonSpeed(SpeedStore):
         choose: Choose,
         every: Periods | None = None,
     ) -> ReadKeys:
-        """Under the keys of whole persons."""
+        """Under the keys of whole persons; a person in the prefix is called by the least id."""
         of, alike = dict[str, list[str]](), self.now.same and not self.now.wholes
 
         def chosen(touched: Collection[str]) -> Collection[str]:
             raw: dict[str, list[str]] = {}
             for key in touched:
                 raw.setdefault(key if alike else self.now.root(view, key), []).append(key)
-            of.update({key: raw[key] for key in choose(raw) if key in raw})
+            wanted = choose([key for key in raw if key.startswith(prefix)])
+            of.update({key: raw[key] for key in wanted if key in raw})
             return [one for each in of.values() for one in each]
 
-        reading, found = await self.inner.read_listed(view, prefix, span, boundary, chosen, every)
+        within = prefix if alike else _before_person(view, prefix)
+        reading, found = await self.inner.read_listed(view, within, span, boundary, chosen, every)
         return self._told(reading, self.now.listed), _gathered(of, found)
 
     async def state(self) -> SpeedReading:
@@ -126,9 +130,10 @@ class PersonSpeed(SpeedStore):
 
 @dataclass(frozen=True)
 class SilentSpeed(SpeedStore):
-    """A speed state of which nobody could say whose ids are one person, and why."""
+    """A speed state of which nobody could say whose ids are one person, and why: those of `now` are taken."""
 
     inner: SpeedStore
+    now: Now
     reason: str
 
     async def read(
@@ -159,6 +164,14 @@ class SilentSpeed(SpeedStore):
 
     async def state(self) -> SpeedReading:
         return await self.inner.state()
+
+    def whole(self, view: CompiledView, key: str) -> str:
+        return self.now.root(view, key)
+
+
+def _before_person(view: CompiledView, prefix: str) -> str:
+    """The parts that keys of all ids of a person have in common."""
+    return key_text(parse_key(prefix)[: person_part(view)]) if names_person(view, prefix) else prefix
 
 
 def _gathered(

@@ -16,7 +16,7 @@ from core.resolutions import Alone, Changes, Resolution
 from core.views import CompiledView
 from serving_layer.ports import PersonNote, SpeedSilent
 
-__all__ = ["Now", "Whole"]
+__all__ = ["Now", "Whole", "names_person"]
 
 MOST_IDS = 10_000  # of a person, while the speed state counts by another resolution than the version
 _GONE = "the resolution of ids by which the speed layer counts is gone; it is being rebuilt"
@@ -86,7 +86,7 @@ class Now:
         )  # fmt: skip
 
     def root(self, view: CompiledView, key: str) -> str:
-        """The key of the whole person that a key is of."""
+        """The key of the whole person that a key is of, which has the least id; of first parts of a key, too."""
         return _with(view, key, lambda id_: [self._groups.person(self.published.person(id_))])[0]
 
     def published_keys(self, view: CompiledView, key: str) -> list[str]:
@@ -122,15 +122,21 @@ class Now:
         return self._members.get(self._groups.person(person), [person])
 
 
+def names_person(view: CompiledView, prefix: str) -> bool:
+    """Whether the first parts of a key go as far as the person."""
+    place = person_part(view)
+    return place is not None and len(parse_key(prefix)) > place
+
+
 def _id_of(view: CompiledView, key: str) -> str | None:
     place = person_part(view)
     return None if place is None else parse_key(key)[place]
 
 
 def _with(view: CompiledView, key: str, persons: Callable[[str], Iterable[str]]) -> list[str]:
-    """The key with its person replaced by each that is found for it."""
+    """The key, or its first parts, with the person replaced by each that is found for it."""
     place, parts = person_part(view), parse_key(key)
-    id_ = None if place is None else parts[place]
+    id_ = parts[place] if place is not None and place < len(parts) else None
     if place is None or id_ is None:
         return [key]
     return [key_text([*parts[:place], person, *parts[place + 1 :]]) for person in persons(id_)]

@@ -218,7 +218,7 @@ class SpeedStore(ABC):
         """Generation, progress, lease and successor alone. Raises `SpeedSilent`, soon."""
 
     def whole(self, view: CompiledView, key: str) -> str:
-        """One key in place of all that have the same answer."""
+        """One key in place of all that have the same answer, also of the first parts of keys."""
         return key
 
 

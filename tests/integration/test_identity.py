@@ -85,6 +85,9 @@ def check_answers(world: People, asking: Asking, persons: dict[str, str]) -> Non
     assert many["complete"], many["reasons"]
     found = {one["key"]["person"]: one["rows"][0]["measures"]["n"] for one in many["results"]}
     assert found == {id_: counts[persons.get(id_, id_)] for id_ in ids} | {None: counts[None]}
+    for id_ in ("c", "h5"):
+        (listed,) = asking.page("by_person", person=id_)["results"]
+        assert listed["rows"][0]["measures"]["n"] == counts[persons.get(id_, id_)]
     top = asking.top("by_person", by="n", n="100")
     assert {row["key"]["person"]: row["measures"]["n"] for row in top["rows"]} == counts
     assert listed_in_pages(asking) == sorted(counts.items(), key=lambda each: index_text(key_text([each[0]])))
@@ -175,8 +178,3 @@ def check_correction(world: People, first: Manifest, second: Manifest) -> None:
     people = causes["everybody", "people"]
     assert people["places"] == len(OTHER) + 1 and people["expected"] and people["found"]
     assert causes["by_person", "n"]["difference"] == 0
-
-
-def test_lists_by_a_person_are_refused(world: People) -> None:
-    with pytest.raises(Problem, match="cannot be listed of one person"):
-        world.asking().page("by_person", person="a")

@@ -41,7 +41,6 @@ from serving_layer.ports import (
     SpeedStore,
     Versions,
 )
-from serving_layer.problems import Problem
 from serving_layer.queries import parse_query
 from serving_layer.questions import parse_question
 from serving_layer.rendering import to_json
@@ -376,12 +375,6 @@ def test_a_person_of_very_many_ids_waits_for_the_rebuild(monkeypatch: pytest.Mon
     answer = ask(hall, "by_person", person="a")
     assert not answer["complete"] and "has 2 ids" in answer["reasons"][0]
     assert answer["rows"][0]["speed"] is None
-
-
-def test_a_list_by_a_person_is_refused() -> None:
-    page = parse_page(BOUND.view("by_person"), [("person", "a")], clock)
-    with pytest.raises(Problem, match="cannot be listed of one person"):
-        asyncio.run(_page(Hall([], [], 0), page))
 
 
 def test_of_a_version_alone_its_persons_are_asked() -> None:
