@@ -12,7 +12,7 @@ from tests.model.batch import Batch
 from tests.model.invariants import holds, spelled
 from tests.model.reader import Answer, Reader, aliases_of
 from tests.model.speed import CUT_INTERVAL, Speed
-from tests.model.world import VIEW, Counts, Record, World, plainly
+from tests.model.world import Counts, Record, World, plainly
 
 Process = Iterator[None] | None
 ALL = 1000
@@ -27,12 +27,15 @@ class Parts:
     batch: type[Batch] = Batch
     reader: type[Reader] = Reader
     publications: type[Publications] = Publications
+    world: type[World] = World
 
 
 class Platform:
+    joins_names = True  # two keys may become one
+
     def __init__(self, parts: Parts | None = None) -> None:
         self.parts = parts or Parts()
-        self.world = World(self.parts.publications)
+        self.world = self.parts.world(self.parts.publications)
         self.speed, self.batch = self.parts.speed(self.world), self.parts.batch(self.world)
         self.readers = [self.parts.reader(self.world) for _ in range(2)]
         self.job: Process = None
@@ -106,7 +109,9 @@ class Platform:
             self.world.redis.rebuild = RebuildRequest(self.world.redis.writing, "an operator asked")
 
     def kill_speed(self) -> None:
+        """What comes after it remembers nothing."""
         self.job = self.pursuit = None
+        self.speed = self.parts.speed(self.world)
 
     def tear_checkpoint(self, commits: int = 0) -> None:
         """What was planned and not committed is lost; or a checkpoint older by some commits comes back."""
@@ -137,8 +142,9 @@ class Platform:
         places = [(shard, name) for shard in shards for name in sorted(shard.fields)]
         shard, name = places[which % len(places)]
         batch, packed = unseal(shard.fields[name])
-        partial = VIEW.merge(VIEW.codec.unpack(packed), VIEW.lift({"n": 1, "total": 1}))
-        shard.fields[name] = seal(batch, VIEW.codec.pack(partial))
+        view = self.world.views[name.view]
+        partial = view.codec.unpack(packed)
+        shard.fields[name] = seal(batch, view.codec.pack(view.merge(partial, partial)))
 
     # --- the batch job ------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from core.layout import unseal
 from core.manifest import Manifest
 from core.measures import Partial
 from tests.model.redis import Shard
-from tests.model.world import VIEW, Counts, Field, World, fold, resolved
+from tests.model.world import Counts, Field, World, resolved
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Reader:
         redis, semantics = self.world.redis, self.world.semantics
         manifest = self.world.publications.resolve()
         # files that a reader has opened stay, whoever removes them
-        table = self.world.tables[manifest.version] if manifest else {}
+        table = self.world.tables[manifest.version].rows if manifest else {}
         yield
         name = redis.current or ""
         generation, progress, lease = redis.generation(name), redis.progress(name), redis.leases.get(name)
@@ -65,9 +65,9 @@ class Reader:
         return [shard.floor for shard in seen]
 
     def fields(self, shard: Shard, boundary: int) -> Iterator[tuple[Field, Partial]]:
-        for (key, segment, bucket), value in list(shard.fields.items()):
+        for (view, key, segment, bucket), value in list(shard.fields.items()):
             if segment >= boundary:
-                yield (key, bucket), VIEW.codec.unpack(unseal(value)[1])
+                yield (view, key, bucket), self.world.views[view].codec.unpack(unseal(value)[1])
 
     def merged(
         self, table: Mapping[Field, Partial], speed: list[tuple[Field, Partial]], aliases: Mapping[str, str]
@@ -75,9 +75,9 @@ class Reader:
         """Both parts, speed fields under the name that the batch view's keys have been joined to."""
         counts: Counts = Counter()
         placed = [(self.place(field, aliases), partial) for field, partial in speed]
-        for (key, bucket), partial in fold(iter([*table.items(), *placed])).items():
-            for measure, number in VIEW.present(partial).items():
-                counts[(key, bucket, measure)] = number
+        for (view, key, bucket), partial in self.world.fold([*table.items(), *placed]).items():
+            for measure, number in self.world.views[view].present(partial).items():
+                counts[view, key, bucket, measure] = number
         return counts
 
     def place(self, field: Field, aliases: Mapping[str, str]) -> Field:
