@@ -1,6 +1,6 @@
 """The batch job: archive the log, recompute below a boundary, check the speed state, publish."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from core.cuts import Cut, Offsets, reaches, segment_of
 from core.errors import BoundaryError, EntryTaken, ForeignLog, PositionError
@@ -112,14 +112,8 @@ class Batch:
         return Made(self.world.fold(found))
 
     def firsts(self, pinned: Rows, boundary: Cut, semantics: int) -> list[tuple[int, Record]]:
-        """The first valid copy of each event by segment and position, with its segment, in that order."""
-        cuts = self.world.cuts.all()
-        first: dict[str, tuple[int, Record]] = {}
-        rows = [(segment_of(*row.position, cuts), row.position, row) for row in below(pinned, boundary)]
-        for segment, _, record in sorted(rows, key=lambda row: row[:2]):
-            if self.counts(record, semantics):
-                first.setdefault(record.event_id, (segment, record))
-        return list(first.values())
+        valid = [record for record in below(pinned, boundary) if self.counts(record, semantics)]
+        return firsts(valid, self.world.cuts.all())
 
     def counts(self, record: Record, semantics: int) -> bool:
         """By the contract of today, whatever was found when it was archived."""
@@ -155,3 +149,12 @@ class Batch:
 def below(pinned: Rows, boundary: Cut) -> Iterator[Record]:
     for _, rows in pinned:
         yield from (record for record in rows if record.offset < boundary.offset(record.partition))
+
+
+def firsts(valid: Iterable[Record], cuts: Sequence[Cut]) -> list[tuple[int, Record]]:
+    """The first copy of each event by segment and position, with its segment, in that order."""
+    first: dict[str, tuple[int, Record]] = {}
+    rows = [(segment_of(*record.position, cuts), record.position, record) for record in valid]
+    for segment, _, record in sorted(rows, key=lambda row: row[:2]):
+        first.setdefault(record.event_id, (segment, record))
+    return list(first.values())

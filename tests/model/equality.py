@@ -1,7 +1,7 @@
 """The check of a publish: the speed state of the segments it takes over, held against the master dataset."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from core.copies import Copy, Verdict, judge
 from core.cuts import Cut, segment_of
@@ -79,12 +79,14 @@ class Check:
     def added(self, generation: Generation, start: int, records: list[Record]) -> Iterator[Added]:
         """What records add to segments from `start` on, perhaps also to others."""
         semantics = int(generation.semantics)
-        for segment, record, _ in self.counted(generation, records):
+        for segment, record, _ in self.counted(generation, records, self.world.cuts.all()):
             yield from ((segment, *added) for added in self.world.lifted(record, semantics))
 
-    def counted(self, generation: Generation, records: list[Record]) -> Iterator[tuple[int, Record, Verdict]]:
+    def counted(
+        self, generation: Generation, records: list[Record], cuts: Sequence[Cut]
+    ) -> Iterator[tuple[int, Record, Verdict]]:
         """The copies that the speed layer counts, with their segments."""
-        cuts, reads_from = self.world.cuts.all(), generation.reads_from
+        reads_from = generation.reads_from
         copies = defaultdict[str, list[tuple[int, Record]]](list)
         for record in records:
             if record.counts(int(generation.semantics)):

@@ -1,10 +1,10 @@
 """A query: it resolves one manifest, reads the speed state, merges, and says whether it is complete."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core.handoff import doubts
+from core.handoff import Generation, doubts
 from core.layout import unseal
 from core.manifest import Manifest
 from core.measures import Partial
@@ -18,6 +18,9 @@ class Answer:
     reasons: list[str]
     manifest: Manifest | None = None
     as_of: float = 0
+    generation: Generation | None = None
+    stamps: Sequence[int | None] = ()  # of each shard, when its fields were read
+    partials: Mapping[Field, Partial] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counter)
 
 
@@ -56,7 +59,9 @@ class Reader:
             reasons.append(f"the generation is condemned: {redis.condemned[name]}")
         self.answer = Answer(int(manifest.semantics) if manifest else semantics, reasons, manifest)
         self.answer.as_of = lease.as_of if lease else 0
-        self.answer.counts = self.merged(table, speed, aliases_of(manifest))
+        self.answer.generation, self.answer.stamps = generation, [shard.stamp for shard in seen]
+        self.answer.partials = self.merged(table, speed, aliases_of(manifest))
+        self.answer.counts = self.shown(self.answer.partials)
 
     def stamps(self, seen: list[Shard]) -> list[int | None]:
         return [shard.stamp for shard in seen]
@@ -71,11 +76,14 @@ class Reader:
 
     def merged(
         self, table: Mapping[Field, Partial], speed: list[tuple[Field, Partial]], aliases: Mapping[str, str]
-    ) -> Counts:
+    ) -> dict[Field, Partial]:
         """Both parts, speed fields under the name that the batch view's keys have been joined to."""
-        counts: Counts = Counter()
         placed = [(self.place(field, aliases), partial) for field, partial in speed]
-        for (view, key, bucket), partial in self.world.fold([*table.items(), *placed]).items():
+        return self.world.fold([*table.items(), *placed])
+
+    def shown(self, partials: Mapping[Field, Partial]) -> Counts:
+        counts: Counts = Counter()
+        for (view, key, bucket), partial in partials.items():
             for measure, number in self.world.views[view].present(partial).items():
                 counts[view, key, bucket, measure] = number
         return counts

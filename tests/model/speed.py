@@ -155,6 +155,7 @@ class Speed(Generations):
             checkpoint.planned[batch] = (start, end)
             yield
         intent = self.intend(generation, batch, *checkpoint.planned[batch])
+        self.world.intended[generation.id, batch] = intent
         yield
         self.check_kept(intent.start)
         fields, marks = yield from self.count(generation, intent)

@@ -10,6 +10,7 @@ from core import Count, Source, Sum, View
 from core.cuts import CutRegistry, Offsets
 from core.entries import EntryLog
 from core.errors import EntryTaken
+from core.handoff import Intent
 from core.keys import parse_key
 from core.losses import Losses
 from core.manifest import Publications
@@ -128,6 +129,7 @@ class World:
         self.redis = Redis()
         self.checkpoints: dict[str, Checkpoint] = {}
         self.cut_times: dict[int, int] = {}
+        self.intended: dict[tuple[str, int], Intent] = {}  # what no process reads
 
     def lifted(self, record: Record, semantics: int) -> Iterator[tuple[Field, Partial]]:
         """What an event adds, and where."""
