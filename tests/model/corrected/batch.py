@@ -34,7 +34,7 @@ class CorrectingCheck(Check):
 
 
 class CorrectingBatch(Batch):
-    check = CorrectingCheck
+    check: type[Check] = CorrectingCheck
 
     def recompute(self, pinned: Rows, boundary: Cut, semantics: int, aliases: Mapping[str, str]) -> Made:
         orders = [order_of(record) for _, record in self.firsts(pinned, boundary, semantics)]

@@ -25,6 +25,7 @@ from tests.model.world import SHARDS, Field, World
 
 LAYOUT = Layout("model", "things")
 NOTHING = cast(Any, None)
+Read = Mapping[bytes, tuple[list[Link], list[Named]]]
 
 
 @dataclass
@@ -39,12 +40,9 @@ class ChainedShard(Shard):
         held, plain = self.events.setdefault(block, {}), cast(Sequence[bytes], items)
         for name, value in zip(plain[::2], plain[1::2], strict=True):
             if name.endswith(b"="):
-                self.keep_link(held, name, value)
+                held.setdefault(name, value)
             elif value not in [named.pack() for named in Named.unpack_all(held.get(name, b""))]:
                 held[name] = held.get(name, b"") + value
-
-    def keep_link(self, held: dict[bytes, bytes], name: bytes, value: bytes) -> None:
-        held.setdefault(name, value)
 
     def forget(self, block: int) -> None:
         """The blocks before it: a version holds their events."""
@@ -78,13 +76,7 @@ class Chains(EventChains):
             self.patience.spend()
             self.held[shard].keep(self.fence.batch, block, items)
 
-    def _read(
-        self,
-        shard: int,
-        digests: Sequence[bytes],
-        blocks: range,
-        found: Mapping[bytes, tuple[list[Link], list[Named]]],
-    ) -> None:
+    def _read(self, shard: int, digests: Sequence[bytes], blocks: range, found: Read) -> None:
         for events in [self.held[shard].events.get(block, {}) for block in blocks]:
             for digest in digests:
                 if (link := events.get(digest + b"=")) is not None:
