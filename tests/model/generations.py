@@ -53,6 +53,7 @@ class Generations(Counting):
         wanted = Wanted(
             SOURCE.name, str(self.world.semantics), SHARDS, self.world.window, identity,
             manifest.boundary if manifest else 0, self.world.losses.origin(identity, begins),
+            manifest.resolution if manifest else "", manifest.version if manifest else 0,
         )  # fmt: skip
         return beginning(wanted, name, self.world.cuts.all(), begins)
 

@@ -32,6 +32,7 @@ class Parts:
 
 class Platform:
     joins_names = True  # two keys may become one
+    loses_events = True  # the log may drop what was not archived
 
     def __init__(self, parts: Parts | None = None) -> None:
         self.parts = parts or Parts()
@@ -74,7 +75,8 @@ class Platform:
         if self.world.losses.known() is None:
             return
         records, begin = self.world.log[place], self.world.begin(place)
-        for record in records[begin : begin + count]:
+        last = len(records) if self.loses_events else self.world.archived().get(place, 0)
+        for record in records[begin : min(last, begin + count)]:
             if any(copy.event_id == record.event_id for copy in records[record.offset + 1 :]):
                 return
             self.world.begins[place] = record.offset + 1
@@ -187,6 +189,11 @@ class Platform:
         if self.queries[which] is None:
             self.checked(self.readers[which].answer)
 
+    def answer_all(self) -> None:
+        """The queries that stand still go on, and say what they have found."""
+        for which in [which for which, query in enumerate(self.queries) if query is not None]:
+            self.step_query(which, ALL)
+
     def checked(self, answer: Answer | None) -> Answer:
         assert answer is not None
         if not answer.reasons:
@@ -211,6 +218,7 @@ class Platform:
         An operator has given up what is lost, and holds no reader back.
         """
         self.runs = [None, None]
+        self.answer_all()
         identity = (self.world.identity.cluster, self.world.identity.topic_id)
         if self.world.losses.known() not in (None, identity):
             return

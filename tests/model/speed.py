@@ -50,7 +50,7 @@ class Speed(Generations):
 
     def follow(self, appetite: int) -> Iterator[None]:
         """One round of a rebuild: it goes no further than the leader stands, until it takes its place."""
-        request, leader = self.redis.rebuild, self.redis.progress(self.redis.writing)
+        request, leader = self.requested(), self.redis.progress(self.redis.writing)
         if request is None or leader is None or not self.asked(request):
             return
         try:
@@ -62,6 +62,9 @@ class Speed(Generations):
             yield from self.begin(beside=True)
         except ForeignLog:
             return
+
+    def requested(self) -> RebuildRequest | None:
+        return self.redis.rebuild
 
     def asked(self, request: RebuildRequest) -> bool:
         """A request is void once readers use another generation."""

@@ -40,6 +40,7 @@ class Truth:
 
 class CorrectedPlatform(Platform):
     joins_names = False
+    loses_events = False  # what is lost for good is played with events that correct nothing
 
     def __init__(self, parts: Parts | None = None) -> None:
         super().__init__(parts or CorrectingParts())
@@ -63,12 +64,6 @@ class CorrectedPlatform(Platform):
 
     def edit(self, record: Record, key: str = "a", bucket: int = 0) -> Record:
         return self.send(record.partition, key, bucket, corrects=record.event_id)
-
-    def drop_records(self, partition: int, count: int) -> None:
-        """Those that are archived: what is lost for good is played with events that correct nothing."""
-        place = partition % len(self.world.log)
-        archived = self.world.archived().get(place, 0)
-        super().drop_records(partition, min(count, archived - self.world.begin(place)))
 
     # --- answers ------------------------------------------------------------------------------------------
 
