@@ -43,17 +43,30 @@ class PersonSchedules(Schedules):
         """Also in an event that the contract refuses, or refused first."""
         self.people.send(partition, valid=valid, heals=not valid, user=pair[0], same=pair[1], undone=undone)
 
+    @rule(users=st.permutations(USERS), publish=st.booleans(), partition=which)
+    def join_two_groups_late(self, users: list[str], publish: bool, partition: int) -> None:
+        """By one pair, after each of them was counted as one."""
+        for one, other in pairwise(users):
+            if other != users[len(users) // 2]:
+                self.people.join(one, other, partition)
+        self.people.world.now += CUT_INTERVAL
+        self.people.run_speed()
+        if publish:
+            self.people.publish()
+            self.people.run_speed(rounds=3)
+        self.people.join(users[-1], users[0], 1 - partition)
+
     @precondition(lambda self: self.people.said())
     @rule(data=st.data(), partition=which)
     def contradict(self, data: Any, partition: int) -> None:
         """The opposite of what was said of two, perhaps on another partition."""
         said = data.draw(st.sampled_from(self.people.said()))
-        self.people.join(said.user, said.same, partition, not said.undone)
+        self.people.contradict(said, partition)
 
     @rule(pair=st.permutations(USERS), undone=st.booleans(), data=st.data(), rounds=st.integers(0, 3))
     def go_on_behind_a_publish(self, pair: list[str], undone: bool, data: Any, rounds: int) -> None:
         """By which other ids may be one person: what comes then is counted before the rebuild, or in it."""
-        self.people.join(*pair[:2], data.draw(which), undone)
+        self.people.join(pair[0], pair[1], data.draw(which), undone)
         self.people.world.now += CUT_INTERVAL
         self.people.run_speed()
         self.people.publish()
@@ -65,7 +78,7 @@ class PersonSchedules(Schedules):
     @rule(which=which, pair=st.permutations(USERS), count=st.integers(1, 70))
     def let_a_query_sleep_while_two_become_one(self, which: int, pair: list[str], count: int) -> None:
         self.people.step_query(which, count)
-        self.people.join(*pair[:2], which)
+        self.people.join(pair[0], pair[1], which)
         self.people.run_speed()
         self.people.answer_all()
 

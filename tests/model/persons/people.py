@@ -42,7 +42,7 @@ BOUND = BoundSource.of(
     },
 )
 BY_PERSON, BY_PAGE, PAIRS = (BOUND.view(name) for name in ("by_person", "by_page", pairs_name(SOURCE)))
-USERS = ("a", "b", "c", "d", "e")
+USERS = ("a", "b", "c", "d", "e", "f")
 
 
 @dataclass(frozen=True)

@@ -113,3 +113,12 @@ class SaysNoBounds(PersonReader):
 class Narrow(PersonStore):
     def _told(self, reading: SpeedReading, note: PersonNote) -> SpeedReading:
         return super()._told(reading, replace(note, down=0, up=0))
+
+
+class AsksNoOtherShard(PersonReader):
+    """Takes what it finds of pairs for all there is, whatever their shards lost."""
+
+    class pairs(ModelPairs):
+        async def _read(self, boundary: int) -> tuple[SpeedReading, Mapping[Pair, str]]:
+            reading, words = await super()._read(boundary)
+            return replace(reading, stamps=()), words

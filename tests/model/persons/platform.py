@@ -48,6 +48,10 @@ class PersonPlatform(Platform):
     def join(self, one: str, other: str, partition: int = 0, undone: bool = False) -> Record:
         return self.send(partition, user=one, same=other, undone=undone)
 
+    def contradict(self, said: Visit, partition: int) -> Record:
+        """The opposite of what was said of two."""
+        return self.send(partition, user=said.user, same=said.same, undone=not said.undone)
+
     def said(self) -> list[Visit]:
         """The visits that say something of two ids."""
         return [visit for visit in map(visit_of, self.world.sent) if visit.pair is not None]
