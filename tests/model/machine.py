@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.model.platform import Parts, Platform
+from tests.model.parts import Parts
+from tests.model.platform import Platform
 
 MORE = int(os.environ.get("MODEL_SCHEDULES", "0"))
 TIMEOUT = 36_000 if MORE else 300

@@ -2,32 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 from core.errors import ForeignLog, PositionError, VersionRefused
 from core.layout import seal, unseal
-from core.manifest import Publications
 from core.rebuilds import RebuildRequest
-from tests.model.batch import Batch
 from tests.model.invariants import holds, spelled
-from tests.model.reader import Answer, Reader, aliases_of
-from tests.model.speed import CUT_INTERVAL, Speed
-from tests.model.world import Counts, Record, World, plainly
+from tests.model.parts import Parts
+from tests.model.reader import Answer, aliases_of
+from tests.model.speed import CUT_INTERVAL
+from tests.model.world import Counts, Record, plainly
 
 Process = Iterator[None] | None
 ALL = 1000
 DIGITS = 30
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a platform is made of; a planted variant replaces some of it."""
-
-    speed: type[Speed] = Speed
-    batch: type[Batch] = Batch
-    reader: type[Reader] = Reader
-    publications: type[Publications] = Publications
-    world: type[World] = World
 
 
 class Platform:

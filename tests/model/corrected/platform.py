@@ -12,7 +12,8 @@ from tests.model.batch import Batch
 from tests.model.corrected.batch import CorrectingBatch
 from tests.model.corrected.orders import VIEW, Order, Orders, lifted, order_of, plainly
 from tests.model.corrected.speed import CorrectingSpeed
-from tests.model.platform import Parts, Platform
+from tests.model.parts import Parts
+from tests.model.platform import Platform
 from tests.model.reader import Answer
 from tests.model.speed import CUT_INTERVAL, Speed
 from tests.model.world import SHARDS, Field, Record, World

@@ -4,12 +4,13 @@ from collections import Counter
 from dataclasses import dataclass
 
 from tests.model.batch import Batch
+from tests.model.parts import Parts
 from tests.model.persons.batch import PersonBatch
 from tests.model.persons.people import People, Visit, people_of, visit_of
 from tests.model.persons.reader import PersonAnswers, PersonReader, Told
 from tests.model.persons.speed import PersonSpeed
 from tests.model.persons.truth import Truth, heard
-from tests.model.platform import DIGITS, Parts, Platform
+from tests.model.platform import DIGITS, Platform
 from tests.model.reader import Answer, Reader
 from tests.model.speed import CUT_INTERVAL, Speed
 from tests.model.world import Record, World
