@@ -194,9 +194,7 @@ class Platform:
 
     def least(self, answer: Answer) -> Counts:
         """What was sent before `as_of`, without what the manifest declares as lost."""
-        declared = answer.manifest.losses if answer.manifest else ()
-        lost = {(gap["partition"], n) for gap in declared for n in range(gap["start"], gap["end"])}
-        sent = [r for r in self.world.sent if r.at < answer.as_of and r.position not in lost]
+        sent = [r for r in self.world.sent if r.at < answer.as_of and r.position not in answer.lost]
         return plainly(sent, answer.semantics, aliases_of(answer.manifest))
 
     def rest(self) -> None:

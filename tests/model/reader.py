@@ -23,6 +23,12 @@ class Answer:
     partials: Mapping[Field, Partial] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counter)
 
+    @property
+    def lost(self) -> set[tuple[int, int]]:
+        """The positions that its manifest declares as lost."""
+        declared = self.manifest.losses if self.manifest else ()
+        return {(gap["partition"], n) for gap in declared for n in range(gap["start"], gap["end"])}
+
 
 class Reader:
     def __init__(self, world: World) -> None:

@@ -121,6 +121,23 @@ def each_edit_names_the_first_id(platform: CorrectedPlatform) -> None:
     platform.publish()
 
 
+def what_was_counted_is_lost(platform: CorrectedPlatform) -> None:
+    platform.loses_events = True
+    platform.send(partition=1)
+    consumed(platform)
+    platform.publish()
+    order = platform.send()
+    consumed(platform)
+    platform.drop_records(0, 5)
+    platform.accept_losses()
+    platform.send(partition=1)
+    consumed(platform)
+    platform.publish()
+    assert any("lost" in reason for reason in platform.ask().reasons)
+    platform.cancel(order)
+    consumed(platform, rounds=8)
+
+
 Schedule = Callable[[CorrectedPlatform], None]
 
 
@@ -136,6 +153,7 @@ Schedule = Callable[[CorrectedPlatform], None]
         (the_greatest_is_taken_back, CorrectingParts(speed=planted.SaysNothing)),
         (each_edit_names_the_first_id, CorrectingParts(batch=planted.FollowsNoChain)),
         (each_edit_names_the_first_id, CorrectingParts(batch=planted.ComparesWhatCame)),
+        (what_was_counted_is_lost, CorrectingParts(batch=planted.KeepsWhatIsLost)),
     ],
     ids=lambda part: part.__name__ if callable(part) else "",
 )

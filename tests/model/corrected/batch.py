@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from core.chains import Chain, Link, Named
 from core.cuts import Cut, segment_of
 from core.handoff import Generation
+from core.manifest import Manifest, Pointer
+from core.standing import Standing, counted_lost
 from tests.model.batch import Batch, Rows, firsts
 from tests.model.corrected.orders import VIEW, Order, lifted, order_of
 from tests.model.counting import Added
@@ -22,6 +24,15 @@ class Corrected(Made):
 
 
 class CorrectingCheck(Check):
+    def before(self, manifest: Manifest, parent: Pointer | None, records: list[Record]) -> Iterator[None]:
+        standing = self.look()
+        yield from super().before(manifest, parent, records)
+        if standing and (lost := self.lost(standing, manifest)):
+            self.world.redis.condemn(standing.generation.id, lost)
+
+    def lost(self, standing: Standing, manifest: Manifest) -> str | None:
+        return counted_lost(standing, manifest.losses)
+
     def added(self, generation: Generation, start: int, records: list[Record]) -> Iterator[Added]:
         """With what corrections take back, of events that lie wherever."""
         semantics, cuts = int(generation.semantics), self.world.cuts.all()

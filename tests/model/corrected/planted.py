@@ -8,11 +8,13 @@ from core.chains import NOTHING, Chain
 from core.handoff import Generation, Intent
 from core.keys import shard_of
 from core.layout import seal, unseal
+from core.manifest import Manifest
 from core.measures import Partial
+from core.standing import Standing
 from speed_layer.correct_step import Taken, _Event
 from speed_layer.event_chains import EventChains, History, Kept
 from speed_layer.notes import Notes
-from tests.model.corrected.batch import CorrectingBatch, Ends
+from tests.model.corrected.batch import CorrectingBatch, CorrectingCheck, Ends
 from tests.model.corrected.orders import VIEW, Order, lifted
 from tests.model.corrected.speed import Chains, CorrectingSpeed, Read, Step
 from tests.model.counting import Placed
@@ -115,6 +117,14 @@ class FollowsNoChain(CorrectingBatch):
             named = [by for by in orders if by.corrects == order.event_id and by.offset > order.offset]
             found += [(order, by.offset) for by in named if by.partition == order.partition][:1]
         return found
+
+
+class KeepsWhatIsLost(CorrectingBatch):
+    """Lets the speed layer go on with events that the version declares lost."""
+
+    class check(CorrectingCheck):
+        def lost(self, standing: Standing, manifest: Manifest) -> str | None:
+            return None
 
 
 class ComparesWhatCame(CorrectingBatch):

@@ -41,7 +41,7 @@ class Truth:
 
 class CorrectedPlatform(Platform):
     joins_names = False
-    loses_events = False  # what is lost for good is played with events that correct nothing
+    loses_events = False  # what was counted, and is lost for good: only where a schedule says so
 
     def __init__(self, parts: Parts | None = None) -> None:
         super().__init__(parts or CorrectingParts())
@@ -112,8 +112,12 @@ class CorrectedPlatform(Platform):
             list[Order](),
             Counter[Field](),
         )
+        lost = answer.lost
         for partition, log in enumerate(self.world.log):
-            found = plainly(log[: moment.get(partition, 0)], answer.semantics)
+            found = plainly(
+                [record for record in log[: moment.get(partition, 0)] if record.position not in lost],
+                answer.semantics,
+            )
             counts += found.counts
             since = [one for one, by in found.stopped if by.offset >= boundary.get(partition, 0)]
             held.update(lifted(one.values, 1)[0] for one in since if not one.retracts)
