@@ -72,7 +72,20 @@ class PersonSchedules(Schedules):
         self.people.publish()
         for user in pair[:3]:
             self.people.send(data.draw(which), user=user)
+        self.people.world.now += CUT_INTERVAL
         self.people.run_speed(rounds=rounds)
+        self.people.ask()
+        if data.draw(st.booleans()):
+            self.people.publish()
+
+    @precondition(lambda self: self.people.world.redis.writing in self.people.world.redis.shards)
+    @rule(shard=which, pair=st.permutations(USERS))
+    def lose_a_pair(self, shard: int, pair: list[str]) -> None:
+        """A shard comes back as it was before two became one, and the speed job has not looked yet."""
+        self.people.save_shard(shard)
+        self.people.join(pair[0], pair[1], shard)
+        self.people.run_speed()
+        self.people.rewind_shard(-1)
         self.people.ask()
 
     @rule(which=which, pair=st.permutations(USERS), count=st.integers(1, 70))
