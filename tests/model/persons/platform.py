@@ -7,7 +7,7 @@ from tests.model.batch import Batch
 from tests.model.parts import Parts
 from tests.model.persons.batch import PersonBatch
 from tests.model.persons.people import People, Visit, people_of, visit_of
-from tests.model.persons.reader import PersonAnswers, PersonReader, Told
+from tests.model.persons.reader import RANKING, PersonAnswers, PersonReader, Told
 from tests.model.persons.speed import PersonSpeed
 from tests.model.persons.truth import Truth, heard
 from tests.model.platform import DIGITS, Platform
@@ -68,8 +68,19 @@ class PersonPlatform(Platform):
         assert isinstance(answer, PersonAnswers)
         for told in answer.told:
             if not told.document["reasons"]:
-                self.check_told(told, answer.semantics)
+                check = self.check_ranking if told.view == RANKING else self.check_told
+                check(told, answer.semantics)
         return answer
+
+    def check_ranking(self, told: Told, semantics: int) -> None:
+        """Each person once, each visit once."""
+        truth = self.truth(told, semantics)
+        found = {row["key"]["person"]: row["measures"]["n"] for row in told.document["rows"]}
+        for person, n in found.items():
+            least, most = (truth.visits(person, True, each).total() for each in (False, True))
+            assert least <= n <= most, f"{person} is ranked by {n} visits"
+            assert found.keys() & truth.joined(False)[person] == {person}, f"{person} is ranked twice"
+        assert len(truth.sure) <= sum(found.values()) <= len(truth.all), f"in all {found}"
 
     def check_told(self, told: Told, semantics: int) -> None:
         truth, by_person = self.truth(told, semantics), told.view == "by_person"

@@ -1,4 +1,4 @@
-"""Questions about every person and every page, to the real desk, each answered when the one before is."""
+"""Questions about every person and every page, and who comes first: to the real desk, one after the other."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +9,9 @@ from typing import Any
 from core.folders import Folders
 from serving_layer.answers import Evidence, compose
 from serving_layer.asking import Desk
+from serving_layer.gathering import KeysDesk
+from serving_layer.key_answers import compose_ranking
+from serving_layer.listings import Ranking, parse_ranking
 from serving_layer.questions import Question, parse_question
 from tests.model.persons.people import BOUND, USERS, people_of
 from tests.model.persons.stores import ModelPairs, ModelSpeedStore, ModelVersions, stepped
@@ -16,6 +19,9 @@ from tests.model.reader import Answer, Reader
 from tests.model.world import World
 
 ASKED = [("by_person", "person", user) for user in USERS] + [("by_page", "k", page) for page in "ab"]
+
+
+RANKING = "ranking"
 
 
 @dataclass(frozen=True)
@@ -36,10 +42,19 @@ class Told:
 class PersonAnswers(Answer):
     told: list[Told] = field(default_factory=list)
 
+    def tell(self, told: Told) -> None:
+        self.told.append(told)
+        self.reasons += told.document["reasons"]
+
 
 @cache
 def question(view: str, part: str, key: str) -> Question:
     return parse_question(BOUND.view(view), [(part, key)], lambda: 0.0)
+
+
+@cache
+def ranking() -> Ranking:
+    return parse_ranking(BOUND.view("by_person"), [("by", "n"), ("n", "100")], lambda: 0.0)
 
 
 class PersonReader(Reader):
@@ -62,8 +77,10 @@ class PersonReader(Reader):
             self.versions.look()
             asked = question(view, part, key)
             evidence = yield from stepped(self.asked.ask(asked))
-            told = Told(view, key, evidence, compose(asked, evidence))
-            answers.told.append(told)
-            answers.reasons += told.document["reasons"]
+            answers.tell(Told(view, key, evidence, compose(asked, evidence)))
             yield
+        self.versions.look()
+        gathered = yield from stepped(KeysDesk(self.asked, 100).rank(ranking()))
+        document = yield from stepped(compose_ranking(ranking(), gathered))
+        answers.tell(Told(RANKING, "", gathered, document))
         self.answer = answers
