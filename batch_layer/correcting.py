@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from batch_layer.positions import POSITION
-from core.chains import Link, Named, chain_digest
+from core.chains import Link, Named
 from core.contracts import Contract
 from core.corrections import Corrections, EventCodec
 
@@ -116,9 +116,8 @@ def _entries(row: tuple, pack: Callable[[tuple], bytes]) -> Iterator[tuple[bytes
     """What one event adds to its own chain, and to the one that it corrects."""
     position, event_id, target, retracts, *values = row
     partition, offset = position >> _OFFSET_BITS, position & ((1 << _OFFSET_BITS) - 1)
-    digest = chain_digest(partition, event_id)
-    named = None if target is None else chain_digest(partition, target)
-    link = Link(offset, digest, named, retracts, b"" if retracts else pack(tuple(values)))
-    yield digest, False, offset, link.pack()
-    if named is not None:
-        yield named, True, offset, Named(offset, digest).pack()
+    packed = b"" if retracts else pack(tuple(values))
+    link = Link.of(partition, offset, event_id, target, retracts, packed)
+    yield link.digest, False, offset, link.pack()
+    if link.target is not None:
+        yield link.target, True, offset, Named(offset, link.digest).pack()

@@ -29,7 +29,7 @@ from core.logs import Logger
 from core.losses import lost_from
 from core.manifest import Manifest, Pointer
 from core.resolutions import FILE
-from core.standing import Standing, behind, chosen_shards, objection
+from core.standing import Standing, behind, chosen_shards, counted_lost, objection
 from core.views import CompiledView
 
 __all__ = ["HandoffCheck"]
@@ -69,7 +69,18 @@ class HandoffCheck:
             self._condemn(str(found.generation), wrong)
             if self.settings.handoff_blocks:
                 raise HandoffUnequal(found.version, wrong, variable("handoff_blocks"))
+        elif standing is not None:
+            self._doubt(standing, manifest)
         return found
+
+    def _doubt(self, standing: Standing, manifest: Manifest) -> None:
+        """Condemns a generation that keeps events which the version lost, where later ones follow from those.
+
+        It blocks nothing: a rebuilt one cannot have read them.
+        """
+        lost = counted_lost(standing, manifest.losses)
+        if lost and not all(declared.additive for declared in self.bound.declarations):
+            self._condemn(standing.generation.id, lost)
 
     def _alarm(self, found: Handoff) -> str:
         self.log.error(

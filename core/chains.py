@@ -37,6 +37,14 @@ class Link(NamedTuple):
     retracts: bool
     values: bytes
 
+    @classmethod
+    def of(
+        cls, partition: int, offset: int, event_id: str, target: str | None, retracts: bool, values: bytes
+    ) -> "Link":
+        """Of an event at a place in the log, by its id and the id that it names."""
+        named = None if target is None else chain_digest(partition, target)
+        return cls(offset, chain_digest(partition, event_id), named, retracts, values)
+
     def pack(self) -> bytes:
         """All but its own digest, which is the name under which it is kept."""
         flags = self.retracts * _RETRACTS | (self.target is not None) * _CORRECTS

@@ -211,12 +211,13 @@ def doubts(
         f"the speed layer lost events: {progress.lost}": progress.lost is None,
         f"the speed layer counted wrong, and is rebuilt: {condemned}": condemned is None,
         "nobody vouches for the speed state: its job is down": lease is not None,
-        "the speed state is older than its job says": _vouched(progress, lease, stamps),
+        "the speed state is older than its job says": vouched(progress, lease, stamps),
     }
     return [reason for reason, holds in checks.items() if not holds]
 
 
-def _vouched(progress: Progress, lease: Lease | None, stamps: Sequence[int | None]) -> bool:
+def vouched(progress: Progress, lease: Lease | None, stamps: Sequence[int | None]) -> bool:
+    """Whether the shards that were read hold all that the job says it wrote."""
     committed = max(progress.batch, lease.batch if lease else progress.batch)
     return progress.batch >= committed and all(s is not None and s >= committed for s in stamps)
 

@@ -1,12 +1,14 @@
 """May the speed state be held against the log? Where it stands, and every reason why it may not."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from core.cuts import Cut, reaches
 from core.handoff import Generation, Progress
+from core.losses import lost_from
 
-__all__ = ["Standing", "behind", "chosen_shards", "objection"]
+__all__ = ["Standing", "behind", "chosen_shards", "counted_lost", "objection"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,16 @@ def objection(standing: Standing, semantics: str, start: int, boundary: Cut) -> 
         "the speed state is older than its job says": stamped,
     }
     return next((reason for reason, holds in checks.items() if not holds), None)
+
+
+def counted_lost(standing: Standing, losses: Iterable[Mapping[str, Any]]) -> str | None:
+    """What the generation may have counted of a version's `losses` before they were lost; None if nothing.
+
+    Where what comes later follows from events before, it goes on to follow from those, and the version does
+    not know them: a correction would take back what the batch view never held.
+    """
+    lost = lost_from(losses, standing.generation.offsets)
+    return lost and f"it may have counted what no version holds: {lost}"
 
 
 def chosen_shards(shards: int, events: int, limit: int, turn: int) -> list[int]:

@@ -8,6 +8,7 @@ from core.application import BoundSource
 from core.errors import FormatRefused
 from core.folders import Folders
 from core.groups import Pair
+from core.handoff import vouched
 from core.identity import pairs_name, person_part
 from core.keys import parse_key
 from core.resolutions import Alone, Changes, Resolution, changes, open_resolution
@@ -82,6 +83,7 @@ class LivePairs:
             place = (reading.generation, reading.progress and reading.progress.batch, boundary)
             if self._kept is None or self._kept[0] != place:
                 reading, words = await self._read(boundary)
+                _check_all_there(reading)
                 if self._kept is not None and self._kept[1] == words:
                     words = self._kept[1]
                 self._kept = (
@@ -121,6 +123,13 @@ class LivePairs:
             found = await asyncio.to_thread(changes, counted, snapshot.persons)
             self._compared = place, found
         return self._compared[1]
+
+
+def _check_all_there(reading: SpeedReading) -> None:
+    """Raises `SpeedSilent` where a shard lost what it held: the pairs that are missing were in it, while all
+    that is read of a person may lie in others."""
+    if reading.progress and not vouched(reading.progress, reading.lease, reading.stamps):
+        raise SpeedSilent("what is known of pairs of ids is older than the speed job says: ask again")
 
 
 def _all(keys: Collection[str]) -> Collection[str]:

@@ -86,7 +86,7 @@ class Now:
         )  # fmt: skip
 
     def root(self, view: CompiledView, key: str) -> str:
-        """The key of the whole person, which has the least id, that a key is of, or the first parts of one."""
+        """The key of the whole person, which has the least id, of a key or of the first parts of one."""
         return _with(view, key, lambda id_: [self._groups.person(self.published.person(id_))])[0]
 
     def published_keys(self, view: CompiledView, key: str) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.chains import NOTHING, Chain, Link, Named, asked, chain_digest, is_matched, taken_back
+from core.chains import NOTHING, Chain, Link, Named, asked, is_matched, taken_back
 from core.contracts import Contract
 from core.corrections import Corrections, EventCodec
 from core.decoded import arrow_type
@@ -20,7 +20,7 @@ from speed_layer.notes import Notes
 from speed_layer.plan import NOTE, POSITION, SEGMENT, SIGN
 from speed_layer.scripts import Fence
 
-__all__ = ["CorrectStep"]
+__all__ = ["CorrectStep", "Taken"]
 
 
 class _Event(NamedTuple):
@@ -32,7 +32,9 @@ class _Event(NamedTuple):
     target: bytes
 
 
-class _Taken(NamedTuple):
+class Taken(NamedTuple):
+    """An event that is taken back: the segment of the correction, and the values that were kept of it."""
+
     segment: int
     values: tuple[Any, ...]
 
@@ -88,16 +90,25 @@ class CorrectStep:
         columns = [events.column(name) for name in schema.names[:-1]]
         return pa.RecordBatch.from_arrays([*columns, signs], schema=schema)
 
-    def _taken(self, taken: Sequence[_Taken], schema: pa.Schema) -> pa.RecordBatch:
+    def _taken(self, taken: Sequence[Taken], schema: pa.Schema) -> pa.RecordBatch:
         columns = zip(*(one.values for one in taken), strict=True) if taken else [()] * len(self.kept)
         events = [pa.array(column, schema.field(place + 2).type) for place, column in enumerate(columns)]
         segments = pa.array([one.segment for one in taken], pa.int64())
         notes, signs = pa.nulls(len(taken), pa.string()), pa.array([-1] * len(taken), pa.int32())
         return pa.RecordBatch.from_arrays([segments, notes, *events, signs], schema=schema)
 
-    def _corrected(self, events: pa.RecordBatch, notes: Notes) -> tuple[pa.RecordBatch, list[_Taken]]:
+    def _corrected(self, events: pa.RecordBatch, notes: Notes) -> tuple[pa.RecordBatch, list[Taken]]:
         """The events that count, and what their corrections take back."""
-        links, segments = self._links(events), events.column(SEGMENT).to_pylist()
+        links = self._links(events)
+        taken = self.take_back(events.column(SEGMENT).to_pylist(), links, notes)
+        counts = pa.array([not link.retracts for link in links])
+        return events.filter(counts), taken
+
+    def take_back(self, segments: Sequence[int], links: Sequence[Link], notes: Notes) -> list[Taken]:
+        """What those of the events that correct take back; `links` are in the order of the log.
+
+        Keeps all of them first, and may be done any number of times. Raises as `EventChains` does.
+        """
         chains, kept = self._chains(), Kept(self.shards, self.window)
         for segment, link in zip(segments, links, strict=True):
             kept.link(segment, link)
@@ -108,9 +119,8 @@ class CorrectStep:
             if link.target is not None
         ]
         taken = self._takes(chains, named, notes) if named else []
-        counts = pa.array([not link.retracts for link in links])
         notes.add(retractions=sum(link.retracts for link in links), corrected=len(taken))
-        return events.filter(counts), taken
+        return taken
 
     def _chains(self) -> EventChains:
         return EventChains(
@@ -140,10 +150,9 @@ class CorrectStep:
 
     def _link(self, position: int, event_id: str, target: str | None, values: bytes, retracts: bool) -> Link:
         partition, offset = position >> OFFSET_BITS, position & ((1 << OFFSET_BITS) - 1)
-        named = None if target is None else chain_digest(partition, target)
-        return Link(offset, chain_digest(partition, event_id), named, retracts, values)
+        return Link.of(partition, offset, event_id, target, retracts, values)
 
-    def _takes(self, chains: EventChains, named: Sequence[_Event], notes: Notes) -> list[_Taken]:
+    def _takes(self, chains: EventChains, named: Sequence[_Event], notes: Notes) -> list[Taken]:
         last = max(event.segment for event in named)
         first_copies = chains.look((event.own for event in named), last)
         # a copy that came beyond the window corrects nothing: the one before it did
@@ -158,7 +167,7 @@ class CorrectStep:
         notes.add(unmatched=sum(not is_matched(event.offset, known[event.target]) for event in true))
         unpack = EventCodec(self.kept).unpacker()
         return [
-            _Taken(event.segment, unpack(link.values))
+            Taken(event.segment, unpack(link.values))
             for event in true
             for link in taken_back(event.offset, event.target, lambda digest: known.get(digest, NOTHING))
         ]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 _ROUND = 200
 _FAULTS = "faults"
+_MODELS = ("model", "model_corrected", "model_persons")
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def rounds(schedules: int, seed: int, faults: bool) -> Iterator[Round]:
 
 
 def model(schedules: int, seed: int, which: str) -> Round:
-    arguments = ["tests/unit/test_model.py", "-q", f"--hypothesis-seed={seed}"]
+    arguments = [*(f"tests/unit/test_{kind}.py" for kind in _MODELS), "-q", f"--hypothesis-seed={seed}"]
     return Round(
         f"{schedules} schedules, {which}, seed {seed}", arguments, {"MODEL_SCHEDULES": str(schedules)}
     )

@@ -9,7 +9,9 @@ from pyspark.sql import SparkSession
 from redis import Redis
 
 from conf.settings import Settings
+from core.losses import Gap
 from tests.correcting_kit import Shop, cancel, open_shop, order, some_orders
+from tests.log_kit import delete_before
 from tests.speed_kit import keys_of
 
 pytestmark = pytest.mark.timeout(400)
@@ -113,3 +115,20 @@ def test_orders_drawn_at_random_through_publishes_replays_and_a_new_life(shop: S
             shop.compare()
         if step == 4:
             shop.world.redis.flushall()
+
+
+def test_a_generation_that_counted_what_is_lost_is_condemned_at_the_publish(shop: Shop) -> None:
+    world = shop.world
+    shop.send(0, order("a"))
+    shop.send(1, order("b"))
+    catch_up(shop)
+    shop.publish()
+    shop.send(0, order("x"))
+    shop.send(1, order("c"))
+    catch_up(shop)
+    delete_before(world.settings, world.bound.source.topic, 0, 2)
+    shop.folders.losses().accept([Gap(0, 1, 2)], "now", "a full disk")
+    assert shop.publish().losses
+    assert "are lost" in shop.check()["reason"]
+    condemned = world.redis.get(world.layout.of(world.current(), "condemned"))
+    assert isinstance(condemned, bytes) and b"may have counted what no version holds" in condemned

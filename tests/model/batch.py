@@ -1,16 +1,15 @@
 """The batch job: archive the log, recompute below a boundary, check the speed state, publish."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from core.cuts import Cut, Offsets, reaches, segment_of
 from core.errors import BoundaryError, EntryTaken, ForeignLog, PositionError
 from core.handoff import check_abutting, check_same_log, choose_boundary
 from core.losses import Gap, gaps, require_accepted, unaccepted
 from core.manifest import Manifest, Pointer
-from core.measures import Partial
 from tests.model.equality import Check
 from tests.model.versions import ModelVersions
-from tests.model.world import SOURCE, Field, Range, Record, World, fold, resolved
+from tests.model.world import SOURCE, Made, Range, Record, World, resolved
 
 Rows = Sequence[tuple[Range, list[Record]]]
 
@@ -75,12 +74,13 @@ class Batch:
         pinned, cuts = list(self.world.archive), self.world.cuts.all()
         self.check_chunks(pinned)
         boundary = self.boundary(cuts, self.world.archived(), parent.boundary if parent else 0)
-        table = self.recompute(pinned, boundary, semantics, aliases)
+        made = self.recompute(pinned, boundary, semantics, aliases)
         yield
         version = self.world.publications.next_version()
         manifest = self.manifest(version, boundary, pinned, semantics, aliases)
+        manifest = self.described(manifest, made, parent)
         self.world.publications.manifests.append(version, manifest.entry())
-        self.world.tables[version] = table
+        self.world.tables[version] = made
         yield
         yield from self.check(self.world).before(manifest, parent, list(below(pinned, boundary)))
         self.point(manifest, parent)
@@ -102,17 +102,18 @@ class Batch:
     def boundary(self, cuts: Sequence[Cut], archived: Offsets, at_least: int) -> Cut:
         return choose_boundary(cuts, archived, at_least)
 
-    def recompute(
-        self, pinned: Rows, boundary: Cut, semantics: int, aliases: Mapping[str, str]
-    ) -> dict[Field, Partial]:
-        """Every view from all records below the boundary: the first valid copy by segment and position."""
-        cuts = self.world.cuts.all()
-        first: dict[str, Record] = {}
-        rows = [(segment_of(*row.position, cuts), row.position, row) for row in below(pinned, boundary)]
-        for _, _, record in sorted(rows, key=lambda row: row[:2]):
-            if self.counts(record, semantics):
-                first.setdefault(record.event_id, record)
-        return fold((resolved(record.field, aliases), record.partial(semantics)) for record in first.values())
+    def recompute(self, pinned: Rows, boundary: Cut, semantics: int, aliases: Mapping[str, str]) -> Made:
+        """Every view from all records below the boundary."""
+        found = [
+            (resolved(place, aliases), partial)
+            for _, record in self.firsts(pinned, boundary, semantics)
+            for place, partial in self.world.lifted(record, semantics)
+        ]
+        return Made(self.world.fold(found))
+
+    def firsts(self, pinned: Rows, boundary: Cut, semantics: int) -> list[tuple[int, Record]]:
+        valid = [record for record in below(pinned, boundary) if self.counts(record, semantics)]
+        return firsts(valid, self.world.cuts.all())
 
     def counts(self, record: Record, semantics: int) -> bool:
         """By the contract of today, whatever was found when it was archived."""
@@ -137,6 +138,10 @@ class Batch:
             origin={"aliases": dict(aliases)},
         )
 
+    def described(self, manifest: Manifest, made: Made, parent: Pointer | None) -> Manifest:
+        """With what there is to say of the rows."""
+        return manifest
+
     def point(self, manifest: Manifest, parent: Pointer | None) -> None:
         self.world.publications.publish(manifest, parent, "publish", str(self.world.now))
 
@@ -144,3 +149,12 @@ class Batch:
 def below(pinned: Rows, boundary: Cut) -> Iterator[Record]:
     for _, rows in pinned:
         yield from (record for record in rows if record.offset < boundary.offset(record.partition))
+
+
+def firsts(valid: Iterable[Record], cuts: Sequence[Cut]) -> list[tuple[int, Record]]:
+    """The first copy of each event by segment and position, with its segment, in that order."""
+    first: dict[str, tuple[int, Record]] = {}
+    rows = [(segment_of(*record.position, cuts), record.position, record) for record in valid]
+    for segment, _, record in sorted(rows, key=lambda row: row[:2]):
+        first.setdefault(record.event_id, (segment, record))
+    return list(first.values())

@@ -1,10 +1,10 @@
 """The check of a publish: the speed state of the segments it takes over, held against the master dataset."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from core.copies import Copy, judge
-from core.cuts import Cut, Offsets, segment_of
+from core.copies import Copy, Verdict, judge
+from core.cuts import Cut, segment_of
 from core.equality import Cause, Place, compare, findings
 from core.handoff import Generation
 from core.layout import unseal
@@ -12,8 +12,10 @@ from core.losses import lost_from
 from core.manifest import Manifest, Pointer
 from core.measures import Partial
 from core.standing import Standing, objection
+from core.views import CompiledView
+from tests.model.counting import Added
 from tests.model.redis import Name, Shard
-from tests.model.world import VIEW, WINDOW, Field, Record, World
+from tests.model.world import Record, World
 
 
 class Check:
@@ -58,49 +60,57 @@ class Check:
 
     def held(self, shard: Shard, start: int, boundary: Cut) -> dict[Name, Partial]:
         return {
-            name: VIEW.codec.unpack(unseal(value)[1])
+            name: self.world.views[name.view].codec.unpack(unseal(value)[1])
             for name, value in shard.fields.items()
-            if start <= name[1] < boundary.number
+            if start <= name.segment < boundary.number
         }
 
     def expected(
         self, generation: Generation, start: int, boundary: Cut, records: list[Record]
-    ) -> dict[Place, Partial]:
+    ) -> dict[Name, Partial]:
         """A fold of the same records under the speed layer's own rules."""
-        cuts, semantics = self.world.cuts.all(), int(generation.semantics)
+        found = dict[Name, Partial]()
+        for segment, (view, key, bucket), partial in self.added(generation, start, records):
+            if start <= segment < boundary.number:
+                name, compiled = Name(view, key, segment, bucket), self.world.views[view]
+                found[name] = compiled.merge(found.get(name, compiled.zero), partial)
+        return found
+
+    def added(self, generation: Generation, start: int, records: list[Record]) -> Iterator[Added]:
+        """What records add to segments from `start` on, perhaps also to others."""
+        semantics = int(generation.semantics)
+        for segment, record, _ in self.counted(generation, records, self.world.cuts.all()):
+            yield from ((segment, *added) for added in self.world.lifted(record, semantics))
+
+    def counted(
+        self, generation: Generation, records: list[Record], cuts: Sequence[Cut]
+    ) -> Iterator[tuple[int, Record, Verdict]]:
+        """The copies that the speed layer counts, with their segments."""
+        reads_from = generation.reads_from
         copies = defaultdict[str, list[tuple[int, Record]]](list)
         for record in records:
-            if record.counts(semantics):
+            if record.counts(int(generation.semantics)):
                 copies[record.event_id].append((segment_of(*record.position, cuts), record))
-        partials = [
-            ((record.field, segment), record.partial(semantics))
-            for each in copies.values()
-            for segment, record in counted(each, generation.reads_from)
-            if start <= segment < boundary.number
-        ]
-        return {(key, segment, bucket): p for ((key, bucket), segment), p in grouped(partials).items()}
+        for each in copies.values():
+            ordered = sorted(each, key=lambda copy: (copy[0], copy[1].position))
+            told = [
+                Copy(segment, *record.position, record.offset >= reads_from.get(record.partition, 0))
+                for segment, record in ordered
+            ]
+            for (segment, record), verdict in zip(ordered, judge(told, self.world.window), strict=True):
+                if verdict.counted:
+                    yield segment, record, verdict
 
     def judge(
-        self, generation: Generation, found: Mapping[Place, Partial], expected: Mapping[Place, Partial]
+        self, generation: Generation, found: Mapping[Name, Partial], expected: Mapping[Name, Partial]
     ) -> None:
-        tally = compare(VIEW, expected, found)
-        unknown = [line for line in findings(VIEW, tally) if line.cause == Cause.UNKNOWN]
-        if unknown:
-            self.world.alarms.append(f"{generation.id}: {unknown[0].keys[0]}")
-            self.world.redis.condemn(generation.id, self.world.alarms[-1])
+        for view in self.world.views.values():
+            tally = compare(view, places(view, expected), places(view, found))
+            unknown = [line for line in findings(view, tally) if line.cause == Cause.UNKNOWN]
+            if unknown:
+                self.world.alarms.append(f"{generation.id}: {view.name}, {unknown[0].keys[0]}")
+                self.world.redis.condemn(generation.id, self.world.alarms[-1])
 
 
-def counted(copies: list[tuple[int, Record]], reads_from: Offsets) -> Iterator[tuple[int, Record]]:
-    ordered = sorted(copies, key=lambda copy: (copy[0], copy[1].position))
-    told = [
-        Copy(segment, *record.position, record.offset >= reads_from.get(record.partition, 0))
-        for segment, record in ordered
-    ]
-    yield from (copy for copy, verdict in zip(ordered, judge(told, WINDOW), strict=True) if verdict.counted)
-
-
-def grouped(partials: list[tuple[tuple[Field, int], Partial]]) -> dict[tuple[Field, int], Partial]:
-    found: dict[tuple[Field, int], Partial] = {}
-    for place, partial in partials:
-        found[place] = VIEW.merge(found.get(place, VIEW.zero), partial)
-    return found
+def places(view: CompiledView, fields: Mapping[Name, Partial]) -> dict[Place, Partial]:
+    return {name[1:]: partial for name, partial in fields.items() if name.view == view.name}

@@ -29,17 +29,17 @@ def manifests_read_each_position_once(world: World) -> None:
 
 def every_field_can_be_dropped(world: World) -> None:
     for shard in [shard for shards in world.redis.shards.values() for shard in shards]:
-        assert all(name in shard.touched.get(name[1], ()) for name in shard.fields), "a field leaks"
+        assert all(name in shard.touched.get(name.segment, ()) for name in shard.fields), "a field leaks"
 
 
 def spelled(counts: Counts, semantics: int) -> Counts:
     """How often each event is in an answer, read off the digits of its sums."""
     found: Counts = Counter()
-    for (key, bucket, measure), number in counts.items():
+    for (view, key, bucket, measure), number in counts.items():
         if measure == "total":
             assert number % semantics == 0, "a sum of two definitions"
             for place, digit in enumerate(reversed(str(number // semantics))):
-                found[(key, bucket, f"{measure} {place}")] = int(digit)
+                found[view, key, bucket, f"{measure} {place}"] = int(digit)
         else:
-            found[(key, bucket, measure)] = number
+            found[view, key, bucket, measure] = number
     return found

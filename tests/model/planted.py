@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from core.cuts import Cut, Offsets
-from core.equality import Place
 from core.handoff import Generation, Intent, Progress
 from core.manifest import Manifest, Pointer, Publications
 from core.measures import Partial
@@ -13,11 +12,11 @@ from core.standing import Standing
 from tests.model.batch import Batch
 from tests.model.equality import Check
 from tests.model.reader import Reader
-from tests.model.redis import Shard
+from tests.model.redis import Name, Shard
 from tests.model.speed import Speed
 from tests.model.world import VIEW, Field, Record
 
-Places = Mapping[Place, Partial]
+Places = Mapping[Name, Partial]
 
 
 def shown(partial: Partial | None) -> int:
@@ -110,11 +109,11 @@ class DifferenceOfVersions(Batch):
             return None if standing and boundary.number >= start else "nothing to compare"
 
         def judge(self, generation: Generation, found: Places, expected: Places) -> None:
-            *_, old, new = [{}, *(table for _, table in sorted(self.world.tables.items()))]
+            *_, old, new = [{}, *(made.rows for _, made in sorted(self.world.tables.items()))]
             grown = Counter({place: shown(new[place]) - shown(old.get(place)) for place in new})
             held = Counter[Field]()
-            for (key, _, bucket), partial in found.items():
-                held[key, bucket] += shown(partial)
+            for (view, key, _, bucket), partial in found.items():
+                held[view, key, bucket] += shown(partial)
             if +grown != +held:
                 self.world.alarms.append("they differ")
 

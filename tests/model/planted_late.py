@@ -7,6 +7,7 @@ from typing import Any
 from core.cuts import Cut, Offsets
 from core.handoff import Generation, Lease, Progress
 from core.layout import unseal
+from core.measures import Partial
 from tests.model.batch import Batch, Rows
 from tests.model.counting import Fields, Marks
 from tests.model.reader import Reader
@@ -91,8 +92,8 @@ class SkipsWhatIsGone(Batch):
 class CountsByName(Speed):
     """12: keeps what it counts under the name that is joined now: readers of another version miss it."""
 
-    def field(self, record: Record) -> Field:
-        return resolved(record.field, self.world.aliases)
+    def lifted(self, generation: Generation, segment: int, record: Record) -> Iterator[tuple[Field, Partial]]:
+        yield resolved(record.field, self.world.aliases), record.partial(self.world.semantics)
 
 
 class ReadsOneName(Reader):

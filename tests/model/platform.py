@@ -2,37 +2,28 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 from core.errors import ForeignLog, PositionError, VersionRefused
 from core.layout import seal, unseal
-from core.manifest import Publications
 from core.rebuilds import RebuildRequest
-from tests.model.batch import Batch
 from tests.model.invariants import holds, spelled
-from tests.model.reader import Answer, Reader, aliases_of
-from tests.model.speed import CUT_INTERVAL, Speed
-from tests.model.world import VIEW, Counts, Record, World, plainly
+from tests.model.parts import Parts
+from tests.model.reader import Answer, aliases_of
+from tests.model.speed import CUT_INTERVAL
+from tests.model.world import Counts, Record, plainly
 
 Process = Iterator[None] | None
 ALL = 1000
 DIGITS = 30
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What a platform is made of; a planted variant replaces some of it."""
-
-    speed: type[Speed] = Speed
-    batch: type[Batch] = Batch
-    reader: type[Reader] = Reader
-    publications: type[Publications] = Publications
-
-
 class Platform:
+    joins_names = True  # two keys may become one
+    loses_events = True  # the log may drop what was not archived
+
     def __init__(self, parts: Parts | None = None) -> None:
         self.parts = parts or Parts()
-        self.world = World(self.parts.publications)
+        self.world = self.parts.world(self.parts.publications)
         self.speed, self.batch = self.parts.speed(self.world), self.parts.batch(self.world)
         self.readers = [self.parts.reader(self.world) for _ in range(2)]
         self.job: Process = None
@@ -71,7 +62,8 @@ class Platform:
         if self.world.losses.known() is None:
             return
         records, begin = self.world.log[place], self.world.begin(place)
-        for record in records[begin : begin + count]:
+        last = len(records) if self.loses_events else self.world.archived().get(place, 0)
+        for record in records[begin : min(last, begin + count)]:
             if any(copy.event_id == record.event_id for copy in records[record.offset + 1 :]):
                 return
             self.world.begins[place] = record.offset + 1
@@ -106,7 +98,9 @@ class Platform:
             self.world.redis.rebuild = RebuildRequest(self.world.redis.writing, "an operator asked")
 
     def kill_speed(self) -> None:
+        """What comes after it remembers nothing."""
         self.job = self.pursuit = None
+        self.speed = self.parts.speed(self.world)
 
     def tear_checkpoint(self, commits: int = 0) -> None:
         """What was planned and not committed is lost; or a checkpoint older by some commits comes back."""
@@ -137,8 +131,9 @@ class Platform:
         places = [(shard, name) for shard in shards for name in sorted(shard.fields)]
         shard, name = places[which % len(places)]
         batch, packed = unseal(shard.fields[name])
-        partial = VIEW.merge(VIEW.codec.unpack(packed), VIEW.lift({"n": 1, "total": 1}))
-        shard.fields[name] = seal(batch, VIEW.codec.pack(partial))
+        view = self.world.views[name.view]
+        partial = view.codec.unpack(packed)
+        shard.fields[name] = seal(batch, view.codec.pack(view.merge(partial, partial)))
 
     # --- the batch job ------------------------------------------------------------------------------------
 
@@ -181,6 +176,11 @@ class Platform:
         if self.queries[which] is None:
             self.checked(self.readers[which].answer)
 
+    def answer_all(self) -> None:
+        """The queries that stand still go on, and say what they have found."""
+        for which in [which for which, query in enumerate(self.queries) if query is not None]:
+            self.step_query(which, ALL)
+
     def checked(self, answer: Answer | None) -> Answer:
         assert answer is not None
         if not answer.reasons:
@@ -194,9 +194,7 @@ class Platform:
 
     def least(self, answer: Answer) -> Counts:
         """What was sent before `as_of`, without what the manifest declares as lost."""
-        declared = answer.manifest.losses if answer.manifest else ()
-        lost = {(gap["partition"], n) for gap in declared for n in range(gap["start"], gap["end"])}
-        sent = [r for r in self.world.sent if r.at < answer.as_of and r.position not in lost]
+        sent = [r for r in self.world.sent if r.at < answer.as_of and r.position not in answer.lost]
         return plainly(sent, answer.semantics, aliases_of(answer.manifest))
 
     def rest(self) -> None:
@@ -205,6 +203,7 @@ class Platform:
         An operator has given up what is lost, and holds no reader back.
         """
         self.runs = [None, None]
+        self.answer_all()
         identity = (self.world.identity.cluster, self.world.identity.topic_id)
         if self.world.losses.known() not in (None, identity):
             return

@@ -1,15 +1,15 @@
 """A query: it resolves one manifest, reads the speed state, merges, and says whether it is complete."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from core.handoff import doubts
+from core.handoff import Generation, doubts
 from core.layout import unseal
 from core.manifest import Manifest
 from core.measures import Partial
 from tests.model.redis import Shard
-from tests.model.world import VIEW, Counts, Field, World, fold, resolved
+from tests.model.world import Counts, Field, World, resolved
 
 
 @dataclass
@@ -18,7 +18,16 @@ class Answer:
     reasons: list[str]
     manifest: Manifest | None = None
     as_of: float = 0
+    generation: Generation | None = None
+    stamps: Sequence[int | None] = ()  # of each shard, when its fields were read
+    partials: Mapping[Field, Partial] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counter)
+
+    @property
+    def lost(self) -> set[tuple[int, int]]:
+        """The positions that its manifest declares as lost."""
+        declared = self.manifest.losses if self.manifest else ()
+        return {(gap["partition"], n) for gap in declared for n in range(gap["start"], gap["end"])}
 
 
 class Reader:
@@ -31,7 +40,7 @@ class Reader:
         redis, semantics = self.world.redis, self.world.semantics
         manifest = self.world.publications.resolve()
         # files that a reader has opened stay, whoever removes them
-        table = self.world.tables[manifest.version] if manifest else {}
+        table = self.world.tables[manifest.version].rows if manifest else {}
         yield
         name = redis.current or ""
         generation, progress, lease = redis.generation(name), redis.progress(name), redis.leases.get(name)
@@ -56,7 +65,9 @@ class Reader:
             reasons.append(f"the generation is condemned: {redis.condemned[name]}")
         self.answer = Answer(int(manifest.semantics) if manifest else semantics, reasons, manifest)
         self.answer.as_of = lease.as_of if lease else 0
-        self.answer.counts = self.merged(table, speed, aliases_of(manifest))
+        self.answer.generation, self.answer.stamps = generation, [shard.stamp for shard in seen]
+        self.answer.partials = self.merged(table, speed, aliases_of(manifest))
+        self.answer.counts = self.shown(self.answer.partials)
 
     def stamps(self, seen: list[Shard]) -> list[int | None]:
         return [shard.stamp for shard in seen]
@@ -65,19 +76,22 @@ class Reader:
         return [shard.floor for shard in seen]
 
     def fields(self, shard: Shard, boundary: int) -> Iterator[tuple[Field, Partial]]:
-        for (key, segment, bucket), value in list(shard.fields.items()):
+        for (view, key, segment, bucket), value in list(shard.fields.items()):
             if segment >= boundary:
-                yield (key, bucket), VIEW.codec.unpack(unseal(value)[1])
+                yield (view, key, bucket), self.world.views[view].codec.unpack(unseal(value)[1])
 
     def merged(
         self, table: Mapping[Field, Partial], speed: list[tuple[Field, Partial]], aliases: Mapping[str, str]
-    ) -> Counts:
+    ) -> dict[Field, Partial]:
         """Both parts, speed fields under the name that the batch view's keys have been joined to."""
-        counts: Counts = Counter()
         placed = [(self.place(field, aliases), partial) for field, partial in speed]
-        for (key, bucket), partial in fold(iter([*table.items(), *placed])).items():
-            for measure, number in VIEW.present(partial).items():
-                counts[(key, bucket, measure)] = number
+        return self.world.fold([*table.items(), *placed])
+
+    def shown(self, partials: Mapping[Field, Partial]) -> Counts:
+        counts: Counts = Counter()
+        for (view, key, bucket), partial in partials.items():
+            for measure, number in self.world.views[view].present(partial).items():
+                counts[view, key, bucket, measure] = number
         return counts
 
     def place(self, field: Field, aliases: Mapping[str, str]) -> Field:

@@ -4,15 +4,23 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.errors import StateLost
 from core.handoff import Generation, Intent, Lease, Progress
 from core.layout import seal, unseal
 from core.rebuilds import RebuildRequest
 
-Name = tuple[str, int, int]  # key text, segment, bucket
-Merge = Callable[[bytes | None, Any], bytes]
+Merge = Callable[["Name", bytes | None, Any], bytes]
+
+
+class Name(NamedTuple):
+    """Of a field; the key is its text."""
+
+    view: str
+    key: str
+    segment: int
+    bucket: int
 
 
 @dataclass
@@ -23,10 +31,10 @@ class Shard:
     floor: int = 0
     fields: dict[Name, bytes] = field(default_factory=dict)
     touched: dict[int, set[Name]] = field(default_factory=lambda: defaultdict(set))
-    marks: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    marks: dict[tuple[int, bytes], tuple[int, int]] = field(default_factory=dict)  # by block and digest
 
     def write(
-        self, batch: int, changes: Mapping[Name, Any], marks: Mapping[bytes, Any], merge: Merge
+        self, batch: int, changes: Mapping[Name, Any], marks: Mapping[tuple[int, bytes], Any], merge: Merge
     ) -> None:
         """One script: the list of touched fields before the fence, then fields, marks and stamp together."""
         self.check_stamp(batch)
@@ -34,7 +42,7 @@ class Shard:
         for name, change in changes.items():
             held, packed = unseal(self.fields[name]) if name in self.fields else (-1, None)
             if self.is_new(batch, held):
-                self.fields[name] = seal(batch, merge(packed, change))
+                self.fields[name] = seal(batch, merge(name, packed, change))
         self.marks.update(marks)
         self.stamp = batch
 
@@ -47,14 +55,17 @@ class Shard:
 
     def touch(self, changes: Mapping[Name, Any]) -> None:
         for name in changes:
-            self.touched[name[1]].add(name)
+            self.touched[name.segment].add(name)
 
-    def drop(self, floor: int) -> None:
+    @property
+    def stale(self) -> list[int]:
+        return [segment for segment in self.touched if segment < self.floor]
+
+    def drop(self) -> None:
         """Forget the segments below the floor, found by what they touched."""
-        for segment in [segment for segment in self.touched if segment < floor]:
+        for segment in self.stale:
             for name in self.touched.pop(segment):
                 self.fields.pop(name, None)
-        self.floor = max(self.floor, floor)
 
 
 @dataclass

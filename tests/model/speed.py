@@ -14,23 +14,20 @@ from core.handoff import (
     Progress,
     as_of,
     check_intent,
-    check_same_log,
     may_cut,
     respects,
 )
 from core.rebuilds import RebuildRequest
-from speed_layer.generations import Wanted, beginning
-from tests.model.counting import Counting, Fields, Marks, merge
+from tests.model.counting import Fields, Marks
+from tests.model.generations import Generations
 from tests.model.redis import Shard
-from tests.model.world import SHARDS, SOURCE, WINDOW, Checkpoint, World
+from tests.model.world import World
 
 CUT_INTERVAL = 2
 
 
-class Speed(Counting):
+class Speed(Generations):
     """The leader, and beside it the generation that is rebuilt, if one is asked for."""
-
-    shard = Shard
 
     def __init__(self, world: World) -> None:
         super().__init__(world)
@@ -53,7 +50,7 @@ class Speed(Counting):
 
     def follow(self, appetite: int) -> Iterator[None]:
         """One round of a rebuild: it goes no further than the leader stands, until it takes its place."""
-        request, leader = self.redis.rebuild, self.redis.progress(self.redis.writing)
+        request, leader = self.requested(), self.redis.progress(self.redis.writing)
         if request is None or leader is None or not self.asked(request):
             return
         try:
@@ -65,6 +62,9 @@ class Speed(Counting):
             yield from self.begin(beside=True)
         except ForeignLog:
             return
+
+    def requested(self) -> RebuildRequest | None:
+        return self.redis.rebuild
 
     def asked(self, request: RebuildRequest) -> bool:
         """A request is void once readers use another generation."""
@@ -82,48 +82,6 @@ class Speed(Counting):
             self.redis.leases.pop(self.redis.writing or "", None)
             self.redis.writing = self.redis.current = follower.id
             self.redis.following = self.redis.rebuild = None
-
-    def generation(self, name: str | None) -> Generation:
-        self.check_log()
-        found = self.redis.generation(name)
-        if found is None or found.semantics != str(self.world.semantics):
-            raise StateLost("no generation of these definitions")
-        return found
-
-    def check_log(self) -> None:
-        manifest, found = self.world.publications.resolve(), self.world.identity
-        if manifest:
-            archived = (manifest.cluster_id, manifest.topic_id)
-            check_same_log(archived, (found.cluster, found.topic_id), found.topic)
-
-    # --- a generation -------------------------------------------------------------------------------------
-
-    def begin(self, beside: bool = False) -> Iterator[None]:
-        """Start a generation at the boundary; the old one goes on answering until this one has caught up."""
-        generation, progress = self.beginning(f"g{len(self.world.checkpoints)}")
-        name = generation.id
-        self.world.checkpoints[name] = Checkpoint(dict(progress.end))
-        self.redis.meta[name] = generation.to_json()
-        self.redis.shards[name] = [self.shard(stamp=-1, floor=generation.start_cut) for _ in range(SHARDS)]
-        yield
-        self.redis.progresses[name] = progress.to_json()
-        yield
-        if beside:
-            self.redis.following = name
-        else:
-            self.redis.writing, self.redis.following = name, None
-
-    def ends_of(self, cut: Cut) -> dict[int, int]:
-        return {partition: cut.offset(partition) for partition in self.world.ends()}
-
-    def beginning(self, name: str) -> tuple[Generation, Progress]:
-        manifest, identity = self.world.publications.resolve(), self.world.identity
-        begins = {partition: self.world.begin(partition) for partition in self.world.ends()}
-        wanted = Wanted(
-            SOURCE.name, str(self.world.semantics), SHARDS, WINDOW, identity,
-            manifest.boundary if manifest else 0, self.world.losses.origin(identity, begins),
-        )  # fmt: skip
-        return beginning(wanted, name, self.world.cuts.all(), begins)
 
     # --- between micro-batches, also when the log is idle -------------------------------------------------
 
@@ -157,12 +115,17 @@ class Speed(Counting):
             raise StateLost("a shard is older than the progress")
 
     def drop(self, generation: Generation, floor: int) -> Iterator[None]:
+        """All say what is dropped before anything is."""
         if floor > self.progress(generation).floor:
             for shard in self.shards(generation):
-                shard.drop(floor)
+                shard.floor = max(shard.floor, floor)
                 yield
             self.store(generation, replace(self.progress(generation), floor=floor))
             yield
+        for shard in self.shards(generation):
+            if shard.stale:
+                shard.drop()
+                yield
 
     def vouch(self, generation: Generation) -> None:
         progress, ends = self.progress(generation), self.world.ends()
@@ -195,9 +158,10 @@ class Speed(Counting):
             checkpoint.planned[batch] = (start, end)
             yield
         intent = self.intend(generation, batch, *checkpoint.planned[batch])
+        self.world.intended[generation.id, batch] = intent
         yield
         self.check_kept(intent.start)
-        fields, marks = self.partials(generation, intent)
+        fields, marks = yield from self.count(generation, intent)
         for place, shard in enumerate(self.shards(generation)):
             yield from self.write(shard, batch, fields[place], marks[place])
         floor = self.progress(generation).floor
@@ -213,7 +177,7 @@ class Speed(Counting):
             raise StateLost("the log dropped what was not read")
 
     def write(self, shard: Shard, batch: int, fields: Fields, marks: Marks) -> Iterator[None]:
-        shard.write(batch, fields, marks, merge)
+        shard.write(batch, fields, marks, self.world.merge)
         yield
 
     def intend(self, generation: Generation, batch: int, start: Any, end: Any) -> Intent:
@@ -239,14 +203,3 @@ class Speed(Counting):
                 cut = self.world.cuts.make(progress.end, "speed")
                 self.world.cut_times[cut.number] = self.world.now
             yield
-
-    # --- what is kept -------------------------------------------------------------------------------------
-
-    def progress(self, generation: Generation) -> Progress:
-        found = self.redis.progress(generation.id)
-        if found is None:
-            raise StateLost("no progress")
-        return found
-
-    def store(self, generation: Generation, progress: Progress) -> None:
-        self.redis.progresses[generation.id] = progress.to_json()

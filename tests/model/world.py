@@ -4,18 +4,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from core import Count, Source, Sum, View
 from core.cuts import CutRegistry, Offsets
 from core.entries import EntryLog
 from core.errors import EntryTaken
+from core.handoff import Intent
 from core.keys import parse_key
 from core.losses import Losses
 from core.manifest import Publications
 from core.measures import Partial
 from core.topics import LogIdentity
-from tests.model.redis import Redis
+from core.views import CompiledView
+from tests.model.redis import Name, Redis
 
 SOURCE = Source("things", contract="things")
 VIEW = View("by_key", SOURCE, key=("k",), measures={"n": Count(), "total": Sum("amount")}).compile(
@@ -24,8 +26,8 @@ VIEW = View("by_key", SOURCE, key=("k",), measures={"n": Count(), "total": Sum("
 SHARDS = 2
 WINDOW = 100  # segments; the machine sends no copy later than that
 
-Field = tuple[str, int]  # key text and bucket
-Counts = Counter[tuple[str, int, str]]  # key text, bucket, measure
+Field = tuple[str, str, int]  # view, key text, bucket
+Counts = Counter[tuple[str, str, int, str]]  # and measure
 Range = tuple[dict[int, int], dict[int, int]]
 
 
@@ -50,7 +52,7 @@ class Record:
 
     @property
     def field(self) -> Field:
-        return VIEW.key_of({"k": self.key}), self.bucket
+        return VIEW.name, VIEW.key_of({"k": self.key}), self.bucket
 
     def partial(self, semantics: int) -> Partial:
         """What the event adds; a changed definition counts the amount another time."""
@@ -96,7 +98,19 @@ class Checkpoint:
         return dict(self.planned[self.committed][1]) if self.planned and self.committed >= 0 else self.start
 
 
+@dataclass(frozen=True)
+class Made:
+    """What a run makes of all records below a boundary."""
+
+    rows: dict[Field, Partial]
+
+
 class World:
+    """A world of another kind of event has other `views`, and says in `lifted` what an event adds to them."""
+
+    views: ClassVar[Mapping[str, CompiledView]] = {VIEW.name: VIEW}
+    window = WINDOW
+
     def __init__(self, publications: type[Publications] = Publications) -> None:
         self.now = 0
         self.semantics = 1
@@ -111,10 +125,28 @@ class World:
         self.cuts = CutRegistry(MemoryEntries())
         self.publications = publications(MemoryEntries(), MemoryEntries())
         self.archive: list[tuple[Range, list[Record]]] = []
-        self.tables: dict[int, dict[Field, Partial]] = {}
+        self.tables: dict[int, Made] = {}
         self.redis = Redis()
         self.checkpoints: dict[str, Checkpoint] = {}
         self.cut_times: dict[int, int] = {}
+        self.intended: dict[tuple[str, int], Intent] = {}  # what no process reads
+
+    def lifted(self, record: Record, semantics: int) -> Iterator[tuple[Field, Partial]]:
+        """What an event adds, and where."""
+        yield record.field, record.partial(semantics)
+
+    def fold(self, partials: Iterable[tuple[Field, Partial]]) -> dict[Field, Partial]:
+        found: dict[Field, Partial] = {}
+        for place, partial in partials:
+            view = self.views[place[0]]
+            found[place] = view.merge(found.get(place, view.zero), partial)
+        return found
+
+    def merge(self, name: Name, packed: bytes | None, change: Partial) -> bytes:
+        """A field of Redis with what a micro-batch adds to it."""
+        view = self.views[name.view]
+        held = view.zero if packed is None else view.codec.unpack(packed)
+        return view.codec.pack(view.merge(held, change))
 
     def send(self, record: Record) -> Record:
         """Append a record; its time lies before every later reading of the clock."""
@@ -168,12 +200,6 @@ def plainly(records: Iterable[Record], semantics: int, aliases: Mapping[str, str
 
 def resolved(place: Field, aliases: Mapping[str, str]) -> Field:
     """A field under the name that its key has been joined to."""
-    name = parse_key(place[0])[0]
-    return VIEW.key_of({"k": aliases.get(str(name), name)}), place[1]
-
-
-def fold(partials: Iterator[tuple[Field, Partial]]) -> dict[Field, Partial]:
-    found: dict[Field, Partial] = {}
-    for place, partial in partials:
-        found[place] = VIEW.merge(found.get(place, VIEW.zero), partial)
-    return found
+    view, key, bucket = place
+    name = parse_key(key)[0]
+    return view, VIEW.key_of({"k": aliases.get(str(name), name)}), bucket

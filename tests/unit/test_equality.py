@@ -28,7 +28,7 @@ from core.equality import (
 from core.handoff import Generation, Progress
 from core.manifest import Pointer
 from core.measures import Measure, Partial
-from core.standing import Standing, chosen_shards, objection
+from core.standing import Standing, chosen_shards, counted_lost, objection
 from core.views import CompiledView
 from tests.measures import BOUND, folded
 
@@ -255,6 +255,13 @@ def test_a_copy_within_the_window_is_known_and_one_beyond_two_windows_is_not(
 GENERATION = Generation("g1", "edits", 2, {}, "abc", 2, "cluster", "topic")
 STANDING = Standing(GENERATION, Progress(7, {0: 90, 1: 40}, 6, 3), True, None, (7, 8), (3, 3))
 BOUNDARY = Cut(5, {0: 90, 1: 30})
+
+
+def test_what_a_generation_may_have_counted_of_a_loss_is_told_and_what_lay_before_it_is_not() -> None:
+    standing = replace(STANDING, generation=replace(GENERATION, offsets={0: 50}))
+    assert counted_lost(standing, ({"partition": 0, "start": 40, "end": 50},)) is None
+    told = counted_lost(standing, ({"partition": 0, "start": 50, "end": 52},))
+    assert told is not None and "partition 0 from 50 to 52" in told
 
 
 def test_a_speed_state_that_passed_the_boundary_can_be_checked() -> None:

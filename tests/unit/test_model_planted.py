@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.model import planted, planted_late
-from tests.model.platform import Parts, Platform
+from tests.model.parts import Parts
+from tests.model.platform import Platform
 
 FOLLOWED, INTENDED, FIRST_SHARD, BOTH_SHARDS = 2, 4, 5, 6
 

@@ -141,6 +141,15 @@ class Fields(SpeedStore):
         return self.reading
 
 
+class Rewound(Fields):
+    """One of whose shards came back without the newest writes, which are of pairs."""
+
+    async def read_many(
+        self, view: CompiledView, keys: Sequence[str], span: Any, boundary: int, every: Periods | None = None
+    ) -> ReadKeys:
+        return replace(self.reading, stamps=(1, 0)), {}
+
+
 class Published(Versions):
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
@@ -367,6 +376,19 @@ def test_without_the_resolution_of_the_generation_nothing_is_vouched_for() -> No
     question = parse_question(BOUND.view("by_person"), [("person", "a")], clock)
     answer = compose(question, asyncio.run(replace(desk, versions=Published(other)).ask(question)))
     assert not answer["complete"] and "is gone" in answer["reasons"][0]
+
+
+def test_pairs_of_a_shard_that_is_older_than_its_job_says_are_not_taken_for_all() -> None:
+    hall = Hall([("a", "b", (6, 0, 1), False)], [("a", 1), ("b", 8)], BOUNDARY)
+    desk = hall.desk()
+    question = parse_question(BOUND.view("by_person"), [("person", "a")], clock)
+    assert isinstance(desk.pairs, Pairs) and isinstance(desk.speed, Fields)
+    desk.pairs.speed = Rewound(hall._live_rows(), desk.speed.reading.generation.resolution)  # type: ignore[union-attr]
+    answer = compose(question, asyncio.run(desk.ask(question)))
+    assert not answer["complete"] and "older than the speed job says" in answer["reasons"][0]
+    desk.pairs.speed = desk.speed
+    healed = compose(question, asyncio.run(desk.ask(question)))
+    assert healed["complete"] and healed["rows"][0]["measures"]["n"] == 2
 
 
 def test_a_person_of_very_many_ids_waits_for_the_rebuild(monkeypatch: pytest.MonkeyPatch) -> None:
