@@ -61,8 +61,14 @@ class BoundSource:
         return [name for name in self.derived if name in view.reads]
 
     def deriving(self, view: CompiledView) -> list[Declaration]:
-        """The declarations whose columns a view uses."""
-        return [one for one in self.declarations if not view.reads.isdisjoint(one.columns)]
+        """The declarations that say what an event is to a view, in their order: those whose columns it uses,
+        those that these are derived from, and such as derive none, for they say which events count."""
+        wanted, found = set(view.reads), list[Declaration]()
+        for one in reversed(self.declarations):
+            if not one.columns or not wanted.isdisjoint(one.columns):
+                wanted.update(one.reads)
+                found.insert(0, one)
+        return found
 
     def needed_for(self, names: Iterable[str]) -> set[str]:
         """The contract's columns among these, and those that the derived ones among them are derived from."""

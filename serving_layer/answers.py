@@ -49,6 +49,8 @@ class Evidence:
 
     def _doubts(self) -> list[str]:
         speed = self.speed or SpeedReading()
+        if speed.archive is not None:
+            return list(speed.archive)
         progress = speed.progress and replace(speed.progress, floor=max(speed.floor, speed.progress.floor))
         persons = [speed.persons.doubt] if speed.persons and speed.persons.doubt else []
         return persons + doubts(
@@ -136,7 +138,8 @@ def standing(evidence: Evidence, uncorrected: Mapping[str, int]) -> dict[str, An
     Measures that are not corrected yet make it incomplete and leave `as_of` as it is: no event is missing.
     """
     speed, manifest = evidence.speed, evidence.snapshot.manifest
-    reasons = [*evidence.reasons, *map(_uncorrected, uncorrected.items())]
+    until = "" if speed and speed.archive is not None else ", until the next publish"
+    reasons = [*evidence.reasons, *(_uncorrected(each) + until for each in uncorrected.items())]
     return {
         "manifest": manifest and _manifest(manifest),
         "generation": speed.generation.id if speed and speed.generation else None,
@@ -149,7 +152,7 @@ def standing(evidence: Evidence, uncorrected: Mapping[str, int]) -> dict[str, An
 
 def _uncorrected(found: tuple[str, int]) -> str:
     name, events = found
-    return f"{name} still holds what {events} events were before they were corrected, until the next publish"
+    return f"{name} still holds what {events} events were before they were corrected"
 
 
 def _manifest(manifest: Manifest) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class Desk:
         return replace(snapshot, index=index), speed
 
     async def _now(self, snapshot: Snapshot) -> tuple[Now, SpeedStore]:
-        """In the past, of which there are versions alone, persons are those of the version."""
+        """Without pairs, persons are those of the version."""
         if self.pairs is None:
             return _of_version(snapshot), self.speed
         now, reading = await self.pairs.now(snapshot)

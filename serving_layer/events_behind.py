@@ -11,10 +11,10 @@ from core.instants import format_instant
 from core.leniency import Lenient
 from core.per_event import PerEvent
 from core.views import CompiledView
+from serving_layer.deriving import applied
 from serving_layer.master_events import MasterEvents, Search
 from serving_layer.master_log import Stand
 from serving_layer.master_rows import Place, Row
-from serving_layer.past_store import applied
 from serving_layer.problems import Problem
 
 __all__ = ["MAX_LIMIT", "EventsBehind", "Listing", "parse_listing", "positions"]

@@ -14,6 +14,7 @@ from core.keys import parse_key
 from core.per_event import PerEvent
 from serving_layer.master_log import Stand
 from serving_layer.master_rows import MasterRows, Place, Row, Wanted
+from serving_layer.moments import EARLIEST, LATEST
 from serving_layer.problems import Problem
 
 __all__ = ["Limits", "MasterEvents", "Search"]
@@ -40,6 +41,10 @@ class Search:
     until: Offsets
     key: str | None = None
 
+    def takes(self, of: PerEvent, values: Mapping[str, Any]) -> bool:
+        """Whether a view counts an event of these values, if at all, where it is looked for."""
+        return self.start <= of.bucket(values) < self.end and self.accepts(of.key_text(values))
+
 
 class MasterEvents:
     """Reads the events of one source. Blocks."""
@@ -55,6 +60,11 @@ class MasterEvents:
         """
         wanted = Wanted(search.start, search.end, self._plain(of, search.key))
         return [row for row in self._read(stand, search, wanted) if self._fits(of, search, row)]
+
+    def valid(self, stand: Stand, since: Offsets, until: Offsets) -> list[Row]:
+        """All valid records of these positions, copies too. Raises `Problem` as `find`."""
+        search = Search(lambda _: True, EARLIEST, LATEST, since, until)
+        return [row for row in self._read(stand, search, Wanted(EARLIEST, LATEST, {})) if row.reason is None]
 
     def refused(self, stand: Stand, search: Search) -> list[Row]:
         """Records that the contract refuses, whatever they are about. Raises `Problem` as `find`."""
@@ -87,7 +97,7 @@ class MasterEvents:
     def _fits(self, of: PerEvent, search: Search, row: Row) -> bool:
         if row.reason is not None:
             return False
-        return search.start <= of.bucket(row.values) < search.end and search.accepts(of.key_text(row.values))
+        return search.takes(of, row.values)
 
     def _plain(self, of: PerEvent, key: str | None) -> dict[str, Any]:
         """Parts of the key that are columns, with their values."""

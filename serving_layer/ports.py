@@ -1,11 +1,12 @@
 """What the routes need of the world: an index, a speed state, a log. Each has a fake for tests."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from core.buckets import Run
+from core.chains import Chain
 from core.errors import LambdaError
 from core.handoff import Generation, Lease, Progress
 from core.manifest import Manifest, Pointer
@@ -13,6 +14,7 @@ from core.measures import Partial
 from core.periods import Periods
 from core.resolutions import Alone, Resolution
 from core.views import CompiledView
+from core.visits import Visit, Visits
 
 __all__ = [
     "Bucketed", "Choose", "EventLog", "Index", "IndexBroken", "Listed", "LogRefuses", "LogSilent",
@@ -67,6 +69,17 @@ class Index(ABC):
     def persons(self) -> Resolution:
         """Which ids are one person in this version."""
         return Alone()
+
+    def visits(self, declared: Visits, users: Iterable[str]) -> Mapping[str, Visit]:
+        """The newest visit at the version's boundary of each of these users who has one.
+
+        Raises `IndexBroken`.
+        """
+        return {}
+
+    def chains(self, digests: Iterable[bytes]) -> Mapping[bytes, Chain]:
+        """What the version knows of these chains of corrected events. Raises `IndexBroken`."""
+        return {}
 
     @property
     def plain(self) -> "Index":
@@ -170,6 +183,7 @@ class SpeedReading:
     successor: tuple[str, Progress | None] | None = None
     condemned: str | None = None
     persons: PersonNote | None = None
+    archive: Sequence[str] | None = None
 
 
 # what was read of several keys: buckets by key, None where there is nothing that could be read

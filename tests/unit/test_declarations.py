@@ -19,7 +19,7 @@ from core.equality import Cause
 from core.errors import DefinitionError, NotExact, UnknownName
 from core.semantics import meaning_of, semantics_hash
 from core.views import find
-from serving_layer.past_store import applied
+from serving_layer.deriving import applied
 from serving_layer.problems import Problem
 from speed_layer.plan import Plan
 from tests.unit.test_application import CONTRACT

@@ -1,0 +1,87 @@
+"""Columns that a source declares, derived in plain Python from records of the master dataset.
+
+`_STEPS` says for each class of declaration how, where an event's record does not tell it alone. The version
+before stands for what lies before it: `past_events.Before`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from core.application import BoundSource
+from core.corrections import Corrections
+from core.declarations import Declaration, step_of
+from core.errors import DefinitionError, NotEvaluable
+from core.identity import Identity
+from core.per_event import PerEvent
+from core.views import CompiledView
+from core.visits import Visits
+from serving_layer.past_corrections import corrected
+from serving_layer.past_events import Before, PastEvent
+from serving_layer.past_persons import person_of, with_persons
+from serving_layer.past_visits import with_visits
+from serving_layer.problems import Problem
+
+__all__ = ["alone", "applied", "derive", "history_of"]
+
+Values = Mapping[str, Any]
+# events in any order, each id once, with what was derived before
+Step = Callable[[Sequence[PastEvent], Any, Before], list[PastEvent]]
+_STEPS: Mapping[type[Declaration], Step] = {
+    Corrections: corrected,
+    Visits: with_visits,
+    Identity: with_persons,
+}
+
+
+def applied(bound: BoundSource, view: CompiledView) -> PerEvent:
+    """The view for single events, which `derive` gave the columns that need others. Raises `Problem` for one
+    that only Spark can compute."""
+    derives = [derive for one in bound.deriving(view) if (derive := one.of_event()) is not None]
+    try:
+        return PerEvent.of(bound.definitions[view.name], view, bound.columns, derives)
+    except NotEvaluable as error:
+        raise _refused(view, error) from error
+
+
+def history_of(bound: BoundSource, view: CompiledView) -> list[Declaration]:
+    """What a view needs of an event that its record does not tell alone, in order. Raises `Problem` for a
+    class that is not in the table."""
+    found = [one for one in bound.deriving(view) if one.of_event() is None]
+    try:
+        for one in found:
+            step_of("API", _STEPS, one)
+    except DefinitionError as error:
+        raise _refused(view, error) from error
+    return found
+
+
+def derive(
+    events: Sequence[PastEvent], history: Sequence[Declaration], view: CompiledView, before: Before
+) -> list[PastEvent]:
+    """Events with what `history_of` a view declares. Raises `Problem` as `applied`, and `IndexBroken`."""
+    found = list(events)
+    try:
+        for one in history:
+            found = step_of("API", _STEPS, one)(found, one, before)
+    except NotEvaluable as error:
+        raise _refused(view, error) from error
+    return found
+
+
+def alone(history: Sequence[Declaration], before: Before) -> Callable[[Values], Values]:
+    """What can be told of a record that is no event: its person; of anything else that is derived NULL."""
+    nothing = {name: None for one in history for name in one.columns}
+    persons = [person_of(one, before.columns, before.persons) for one in history if isinstance(one, Identity)]
+
+    def told(values: Values) -> Values:
+        found = {**nothing, **values}
+        for person in persons:
+            found |= person(found)
+        return found
+
+    return told
+
+
+def _refused(view: CompiledView, error: Exception) -> Problem:
+    detail = f"{error}; ask for a retained version, which Spark made"
+    return Problem.of_field("not-evaluable", "view", view.name, "version=N", detail)
