@@ -76,6 +76,14 @@ class BoundSource:
         derived = (one.reads for one in self.declarations if not wanted.isdisjoint(one.columns))
         return wanted.union(*derived) & self.contract.types.keys()
 
+    @property
+    def personal(self) -> set[str]:
+        """The columns, derived ones too, that tell what the contract classifies as personal."""
+        found = {column.name for column in self.contract.columns if column.personal}
+        for one in self.declarations:
+            found |= {name for name in one.columns if not found.isdisjoint(one.origins(name))}
+        return found
+
     def semantics(self, dedupe_window: int) -> str:
         return self.meaning(dedupe_window).semantics
 

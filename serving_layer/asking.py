@@ -41,7 +41,7 @@ class Desk:
 
     async def ask(self, question: Question) -> Evidence:
         """What both layers say. Raises `IndexBroken` where the batch part cannot be read."""
-        return await self.settled(question.view, partial(self._gather, question, runs_of(question)))
+        return await self.settled(question.view, partial(self.gather, question, runs_of(question)))
 
     async def settled(
         self, view: CompiledView, gather: Callable[[Snapshot, SpeedStore], Awaitable[Found]]
@@ -77,9 +77,10 @@ class Desk:
         now, reading = await self.pairs.now(snapshot)
         return now, PersonSpeed(self.speed, now, reading)
 
-    async def _gather(
+    async def gather(
         self, question: Question, runs: list[Run], snapshot: Snapshot, speed: SpeedStore
     ) -> Evidence:
+        """What a publish and a speed state say, for `settled`."""
         reading, silence = await read_speed(speed, question, snapshot.boundary)
         batch, tiles = self._batch(question, runs, snapshot)
         return Evidence(snapshot, self.semantics, batch, reading, silence, tiles)

@@ -12,6 +12,7 @@ from core.corrections import Corrections
 from core.declarations import Declaration, step_of
 from core.errors import DefinitionError, NotEvaluable
 from core.identity import Identity
+from core.keys import columns_in
 from core.per_event import PerEvent
 from core.views import CompiledView
 from core.visits import Visits
@@ -68,8 +69,17 @@ def derive(
     return found
 
 
-def alone(history: Sequence[Declaration], before: Before) -> Callable[[Values], Values]:
-    """What can be told of a record that is no event: its person; of anything else that is derived NULL."""
+def alone(
+    bound: BoundSource, history: Sequence[Declaration], view: CompiledView, before: Before
+) -> Callable[[Values], Values] | None:
+    """What a record tells that is no event: its own values, its person, and NULL for what else is derived.
+    None if the view's key is made of what it does not tell."""
+    hidden = set[str]()
+    for one in bound.declarations:
+        if (one in history and not isinstance(one, Identity)) or not hidden.isdisjoint(one.reads):
+            hidden.update(one.columns)
+    if any(not hidden.isdisjoint(columns_in(part.sql)) for part in view.key.values()):
+        return None
     nothing = {name: None for one in history for name in one.columns}
     persons = [person_of(one, before.columns, before.persons) for one in history if isinstance(one, Identity)]
 

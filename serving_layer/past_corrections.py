@@ -1,4 +1,4 @@
-"""Corrected events between a version and a position: which do not count, and what the version counts of others.
+"""Corrected events between a version and a position: which count, and which the version counts no more.
 
 `core.chains` is the rule. Chains of what lies before are in the version's index, the others are made here.
 """

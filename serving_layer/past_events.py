@@ -61,7 +61,7 @@ def read_records(
 
 @dataclass
 class Told:
-    """What steps say beside the events: how many came before the last one that a version has of their user."""
+    """What steps say beside the events: how many came before their user's last one in the version."""
 
     out_of_order: int = 0
 
@@ -70,8 +70,8 @@ class Told:
 class Before:
     """What a step may ask: what lies before `since` counts as the version that ends there counts it.
 
-    `index` is that version's, None where the events begin with the log. `used` are the columns of the contract
-    that a version keeps of each event, `columns` all that there are, with their types.
+    `index` is that version's, None where the events begin with the log. `used` are the columns of the
+    contract that a version keeps of each event, `columns` all that there are, with their types.
     """
 
     contract: Contract

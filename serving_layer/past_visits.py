@@ -1,8 +1,8 @@
 """Visits between a version and a position: each user's go on from the newest one that the version has.
 
-A user's events are taken by time, as batch takes them. Where one lies before the user's last at the version,
-what the version counts of this user would have to change: then the user's are taken segment by segment, as the
-speed layer takes them, and that is told.
+A user's events are taken by time, as batch takes them. Where one lies before the user's last in the version,
+what the version counts of this user would have to change: then the user's are taken segment by segment, as
+the speed layer takes them, and that is told.
 """
 
 from collections.abc import Callable, Iterator, Sequence

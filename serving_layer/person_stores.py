@@ -16,12 +16,21 @@ from serving_layer.ports import (
     Listed,
     PersonNote,
     ReadKeys,
+    Snapshot,
     SpeedReading,
     SpeedSilent,
     SpeedStore,
 )
 
-__all__ = ["PersonIndex", "PersonSpeed", "SilentSpeed", "uses_persons"]
+__all__ = [
+    "PersonFields",
+    "PersonIndex",
+    "PersonSpeed",
+    "SilentSpeed",
+    "fields_of",
+    "keys_read",
+    "uses_persons",
+]
 
 Span = tuple[int, int]
 
@@ -95,7 +104,7 @@ class PersonSpeed(SpeedStore):
         asked = sorted({one for each in of.values() for one in each})
         reading, found = await self.inner.read_many(view, asked, span, boundary, every)
         doubt = next((note.doubt for note in notes if note.doubt), None)
-        return self._told(reading, replace(self.now.note, doubt=doubt)), _gathered(of, found)
+        return self.told(reading, replace(self.now.note, doubt=doubt)), _gathered(of, found)
 
     async def read_listed(
         self,
@@ -117,13 +126,16 @@ class PersonSpeed(SpeedStore):
             return [one for each in of.values() for one in each]
 
         reading, found = await self.inner.read_listed(view, prefix, span, boundary, chosen, every)
-        return self._told(reading, self.now.listed), _gathered(of, found)
+        return self.told(reading, self.now.listed), _gathered(of, found)
 
     async def state(self) -> SpeedReading:
         return await self.inner.state()
 
-    def _told(self, reading: SpeedReading, note: PersonNote) -> SpeedReading:
-        """A generation that readers moved to meanwhile may count by other persons: that is no answer."""
+    def told(self, reading: SpeedReading, note: PersonNote) -> SpeedReading:
+        """A reading, and by which persons it is.
+
+        A generation that readers moved to meanwhile may count by other persons: that is no answer.
+        """
         if reading.generation != self.vouched.generation:
             raise SpeedSilent("the speed state changed while persons were looked up: ask again")
         lease = self.vouched.lease if reading.lease else None
@@ -165,6 +177,13 @@ class SilentSpeed(SpeedStore):
 
     async def state(self) -> SpeedReading:
         return await self.inner.state()
+
+
+def keys_read(view: CompiledView, key: str, snapshot: Snapshot, speed: SpeedStore) -> Sequence[str]:
+    """The keys of a version whose events an answer about `key` holds, by the stores that were asked."""
+    if isinstance(speed, PersonSpeed):
+        return speed.now.published_keys(view, key)
+    return snapshot.index.parts(view, key) if snapshot.index else [key]
 
 
 def _gathered(

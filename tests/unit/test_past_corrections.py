@@ -1,0 +1,123 @@
+"""Corrected events as of the past, against loops over all records below the position."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.corrections import Sent, firsts, retracts, stopped_by
+from tests.past_kit import CORRECTED, Event, Made, event
+
+VIEWS = ("by_page", "small")
+NAMES = [f"e{number}" for number in range(12)]
+# partition, id, what it names, whether it only takes back, page, size
+orders = st.tuples(
+    st.integers(0, 1), st.sampled_from(NAMES), st.none() | st.sampled_from(NAMES), st.booleans(),
+    st.sampled_from(["p", "q"]), st.integers(1, 12),
+)  # fmt: skip
+chunks = st.lists(st.lists(orders, max_size=8), min_size=1, max_size=4)
+
+
+def filled(folder: Path, given: Sequence[Sequence[Any]], base: int) -> Made:
+    """Ids are used more than once, on both partitions; there is a version at one of the cuts."""
+    made = Made(folder, CORRECTED)
+    for place, chunk in enumerate(given, 1):
+        parts: list[list[Event | bytes]] = [[b"{"], []]
+        for partition, name, target, cancels, page, size in chunk:
+            more = {"event_id": name, "corrects": target, "action": "cancel" if cancels else None}
+            parts[partition].append(event(0, "u", size, page, **{**more, "size": size}))
+        made.master.append(*parts)
+        cut = made.master.cut()
+        if place == base:
+            made.publish(cut)
+    return made
+
+
+Taken = dict[tuple[int, int], tuple[tuple[int, int], Event, Event]]
+
+
+def taken(made: Made, until: dict[int, int]) -> Taken:
+    """Events that stopped counting, by their places: where the correction is, the event, the correction."""
+    found = Taken()
+    for partition in (0, 1):
+        placed = sorted((o, one) for (_, p, o), one in made.master.placed(until) if p == partition)
+        log = [Sent(one["event_id"], one["corrects"], one["action"] == "cancel") for _, one in placed]
+        for at in firsts(log):
+            by = stopped_by(log, at)
+            if by is not None and not retracts(log[at]):
+                where = (partition, placed[by][0])
+                found[partition, placed[at][0]] = (where, placed[at][1], placed[by][1])
+    return found
+
+
+def position(made: Made, data: st.DataObject) -> dict[int, int]:
+    ends = made.master.end
+    return {p: data.draw(st.integers(made.since.get(p, 0), end)) for p, end in ends.items()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(given=chunks, data=st.data())
+def test_any_position_behind_any_version_is_what_a_recompute_gives_but_for_what_is_named(
+    given: list[list[Any]], data: st.DataObject
+) -> None:
+    with TemporaryDirectory() as folder:
+        made = filled(Path(folder), given, data.draw(st.integers(0, len(given))))
+        until = position(made, data)
+        since = made.since
+        for name, keys in {"by_page": [{"page": "p"}, {"page": "q"}], "small": [{}]}.items():
+            recomputed = made.recomputed(name, until)
+            for key in keys:
+                answer = made.answer(name, key, until)
+                row, partial = answer["rows"][0], recomputed.get(made.bound.view(name).key_of(key))
+                named = sum(
+                    1
+                    for (partition, offset), ((_, by), one, _) in taken(made, until).items()
+                    if offset < since.get(partition, 0) <= by and one["page"] == key.get("page")
+                )
+                kept = {"users": named, "largest": named} if named else {}
+                assert row.get("uncorrected", {}) == kept and answer["complete"] is not bool(kept)
+                assert len(answer["reasons"]) == len(kept)
+                wanted = made.shown(name, partial)
+                assert {m: row["measures"][m] for m in wanted if m not in kept} == {
+                    m: wanted[m] for m in wanted if m not in kept
+                }
+
+
+@settings(max_examples=40, deadline=None)
+@given(given=chunks, data=st.data())
+def test_the_list_of_events_tells_what_took_back_what_and_adds_up(
+    given: list[list[Any]], data: st.DataObject
+) -> None:
+    with TemporaryDirectory() as folder:
+        made = filled(Path(folder), given, data.draw(st.integers(0, len(given))))
+        until = position(made, data)
+        stopped = taken(made, until)
+        took: dict[tuple[int, int], list[dict[str, Any]]] = {}
+        for (partition, offset), (by, one, _) in sorted(stopped.items()):
+            told = {"partition": partition, "offset": offset, "event_id": one["event_id"]}
+            took.setdefault(by, []).append(told)
+        for page in ("p", "q"):
+            answer = made.explain("by_page", {"page": page}, until)
+            measures, found = answer["rows"][0]["measures"], answer["found"]
+            counted = [one for one in answer["events"] if one["outcome"] == "counted"]
+            assert found["counted"] == measures["n"] == len(counted)
+            assert measures["sum"] == sum(one["values"]["size"] for one in counted)
+            places = {(one["partition"], one["offset"]): one for one in answer["events"]}
+            for place, one in places.items():
+                correction = stopped.get(place)
+                assert (one["outcome"] == "corrected") is (correction is not None)
+                by = one.get("corrected_by")
+                assert by == (correction and _told(correction[0], correction[2]))
+                assert one.get("took_back", []) == took.get(place, [])
+            mine = [one for place, one in made.master.placed(until) if one["page"] == page]
+            retracting = [one for one in mine if one["action"] == "cancel" and one["corrects"] is not None]
+            assert found["retraction"] == len(retracting)
+            assert found["corrected"] + found["counted"] + found["retraction"] == len(mine)
+            assert found["quarantined"] == 0 and set(found) > {"excluded", "duplicate"}
+
+
+def _told(place: tuple[int, int], one: Event) -> dict[str, Any]:
+    return {"partition": place[0], "offset": place[1], "event_id": one["event_id"]}
