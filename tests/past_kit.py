@@ -100,7 +100,7 @@ def _site_views(source: Source) -> list[View]:
 
 
 def _site_count(placed: Sequence[Placed]) -> Iterable[Known]:
-    roles = told(((p, o, one) for (_, p, o), one in placed), GAP, 1000)
+    roles = told([(p, o, one) for (_, p, o), one in placed], GAP, 1000)
     for _, one in placed:
         role, step, first = roles.get(one["event_id"], (None, None, {"page": None}))
         yield {**one, "visit_role": role, "visit_step": step, "visit_page": first["page"]}

@@ -67,7 +67,8 @@ def test_any_position_behind_any_version_is_what_a_recompute_gives_but_for_what_
         made = filled(Path(folder), given, data.draw(st.integers(0, len(given))))
         until = position(made, data)
         since = made.since
-        for name, keys in {"by_page": [{"page": "p"}, {"page": "q"}], "small": [{}]}.items():
+        asked: dict[str, list[dict[str, Any]]] = {"by_page": [{"page": "p"}, {"page": "q"}], "small": [{}]}
+        for name, keys in asked.items():
             recomputed = made.recomputed(name, until)
             for key in keys:
                 answer = made.answer(name, key, until)

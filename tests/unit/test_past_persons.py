@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.groups import pair_of, resolution, standing, stands
+from core.groups import Pair, pair_of, resolution, standing, stands
 from tests.past_kit import PEOPLE, Event, Made, event, words_of
 
 IDS = ["a", "b", "c", "d", "e"]
@@ -38,14 +38,14 @@ def filled(folder: Path, given: Sequence[Sequence[Any]], base: int) -> Made:
 
 
 class Truth:
-    """Who is one person: in the version, with pairs since then, and all that said so; what was undone since."""
+    """Who is one person: in the version, with pairs since then, and in all; what was undone since."""
 
     def __init__(self, made: Made, until: dict[int, int]) -> None:
         self.placed = made.master.placed(until)
         before = [one for one in self.placed if one[0][2] < made.since.get(one[0][1], 0)]
         after = [one for one in self.placed if one[0][2] >= made.since.get(one[0][1], 0)]
         self.published = resolution(standing(words_of(before)))
-        words = {}
+        words = dict[Pair, str]()
         for one, other, said in words_of(after):
             if (pair := pair_of(one, other)) is not None:
                 words[pair] = max(words.get(pair, ""), said)

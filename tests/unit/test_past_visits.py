@@ -1,6 +1,7 @@
 """Visits as of the past, against lists of visits over all records below the position."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -153,12 +154,7 @@ def test_events_before_the_last_one_of_the_version_count_segment_by_segment_and_
 
 def test_where_too_much_lies_below_events_are_not_listed_and_the_number_is_answered(tmp_path: Path) -> None:
     made = filled(tmp_path, [[("u0", n, "home", False) for n in range(30)], [("u0", 40, "home", False)]], 1)
-    made = replace_limit(made, 10)
+    made.desks = replace(made.desks, limits=Limits(10, 10_000))
     answer = made.explain("by_page", {"page": "home"}, made.master.end)
     assert answer["events"] is None and "LAMBDA_AS_OF_RECORDS" in answer["unlisted"]
     assert answer["rows"][0]["measures"] == {"n": 31, "visits": 1, "bounces": 0, "long": 2400.0}
-
-
-def replace_limit(made: Made, records: int) -> Made:
-    made.desks = replace(made.desks, limits=Limits(records, 10_000))
-    return made
