@@ -1,4 +1,4 @@
-"""The fields of the speed state, asked about persons: whichever id of one a key names, those of all its parts."""
+"""The fields of the speed state, asked about persons: of whichever id a key names, those of all its parts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -23,11 +23,9 @@ from serving_layer.ports import (
 )
 
 __all__ = [
-    "PersonFields",
     "PersonIndex",
     "PersonSpeed",
     "SilentSpeed",
-    "fields_of",
     "keys_read",
     "uses_persons",
 ]

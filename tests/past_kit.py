@@ -63,7 +63,7 @@ Placed = tuple[tuple[int, int, int], Event]  # segment, partition and offset
 Known = Mapping[str, Any]  # an event, with what is derived of it
 
 
-def event(number: int, user: str | None = "u", minute: int = 0, page: str = "p", **more: Any) -> Event:
+def event(number: int, user: str | None = "u", minute: int = 0, page: str | None = "p", **more: Any) -> Event:
     return {
         "event_id": f"e{number}", "event_time": minute * MINUTE, "user": user, "page": page,
         "size": number + 1, "same_as": None, "undone": None, "corrects": None, "action": None, **more,
