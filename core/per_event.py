@@ -12,7 +12,7 @@ from core.measures import Measure, Partial
 from core.ratios import DENOMINATOR, NUMERATOR, Ratio
 from core.views import CompiledView, View
 
-__all__ = ["PerEvent"]
+__all__ = ["Derive", "PerEvent"]
 
 Values = Mapping[str, Any]
 Derive = Callable[[Values], Values]

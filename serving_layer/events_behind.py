@@ -71,13 +71,14 @@ class EventsBehind:
         places = sorted(place for place in told if place > page.after)
         shown, more = places[: page.limit], len(places) > page.limit > 0
         names = [each.name for each in told.values()]
+        ids = self.events.ids_at(self.stand, {one for place in shown for one in _named(told[place])})
         return {
-            "events": [self._shown(place, told[place], page) for place in shown],
+            "events": [self._shown(place, told[place], page, ids) for place in shown],
             "cursor": f"{shown[-1][0]}:{shown[-1][1]}" if more else None,
             "found": {name: names.count(name) for name in outcomes.names},
         }
 
-    def _shown(self, place: Place, told: Outcome, page: Listing) -> dict[str, Any]:
+    def _shown(self, place: Place, told: Outcome, page: Listing, ids: Mapping[Place, str]) -> dict[str, Any]:
         contract, values = self.bound.contract, self._readable(told.values, page)
         covered = self.base.manifest.offsets if self.base.manifest else {}
         return {
@@ -89,8 +90,8 @@ class EventsBehind:
             "event_time": values.pop(contract.event_time, None),
             "outcome": told.name,
             "why": told.why,
-            **({"corrected_by": _place(*told.by)} if told.by else {}),
-            **({"took_back": [_place(*each) for each in told.took]} if told.took else {}),
+            **({"corrected_by": _place(told.by, ids)} if told.by else {}),
+            **({"took_back": [_place(each, ids) for each in told.took]} if told.took else {}),
             "values": values,
         }
 
@@ -111,8 +112,12 @@ def _readable(value: Any, kind: str, masked: bool) -> Any:
     return format_instant(value) if kind == "timestamp" else value
 
 
-def _place(place: Place, event_id: str) -> dict[str, Any]:
-    return {"partition": place[0], "offset": place[1], "event_id": event_id}
+def _named(told: Outcome) -> list[Place]:
+    return [*([told.by] if told.by else []), *told.took]
+
+
+def _place(place: Place, ids: Mapping[Place, str]) -> dict[str, Any]:
+    return {"partition": place[0], "offset": place[1], "event_id": ids[place]}
 
 
 def positions(start: Offsets, end: Offsets) -> list[dict[str, int]]:

@@ -83,6 +83,16 @@ class MasterEvents:
                 found[event_id] = place if place == other else min(place, other, key=_order(cuts))
         return found
 
+    def ids_at(self, stand: Stand, places: Collection[Place]) -> dict[Place, str]:
+        """The event ids of valid records. Raises `Problem` if there is too much to read."""
+        spend = _budget(self.limits.copies, "looks through", "LAMBDA_AS_OF_COPIES")
+        found = dict[Place, str]()
+        for file in stand.files if places else ():
+            offsets = [o for p, o in places if p == file.partition and file.first <= o < file.end]
+            for row in self._rows.at(file, offsets, spend) if offsets else ():
+                found[row.place] = self.event_id(row)
+        return found
+
     def event_id(self, row: Row) -> str:
         return str(row.values[self._bound.contract.event_id])
 

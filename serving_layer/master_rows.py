@@ -87,6 +87,14 @@ class MasterRows:
                 if row.reason is None and row.values[name] in ids:
                     yield str(row.values[name]), row.place
 
+    def at(self, file: MasterFile, offsets: Collection[int], spend: Callable[[int], None]) -> Iterator[Row]:
+        """The records of a file at these offsets."""
+        ends = {file.partition: max(offsets) + 1}
+        wanted = pa.array(sorted(offsets), pa.int64())
+        for group in _Groups(file, self._contract.fingerprint, {file.partition: min(offsets)}, ends):
+            spend(group.rows)
+            yield from self._rows(group, pc.is_in(group.read(["offset"]).column("offset"), wanted))
+
     def _matching(self, group: "_Groups", table: pa.Table, wanted: Wanted) -> pa.ChunkedArray:
         times = pc.cast(
             pc.cast(_event(table, self._contract.event_time), pa.timestamp("us", "UTC")), pa.int64()

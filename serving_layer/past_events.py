@@ -21,7 +21,7 @@ class PastEvent:
     """A valid record that is no copy: its segment, and its values by column, with those that were derived.
 
     `sign` is 1; 0 for a correction that only takes back; -1 for what is taken back of what a version counts.
-    `by` is the correction at which the event stopped counting, `took` what stopped at this one.
+    `by` is the correction at which the event stopped counting.
     """
 
     place: Place
@@ -29,7 +29,6 @@ class PastEvent:
     values: Mapping[str, Any]
     sign: int = 1
     by: Place | None = None
-    took: tuple[Place, ...] = ()
 
     @property
     def counts(self) -> bool:

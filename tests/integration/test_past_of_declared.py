@@ -45,7 +45,7 @@ def visiting(draw: random.Random) -> Iterator[Parts]:
         for _ in range(EVENTS):
             number, minute = number + 1, minute + draw.randrange(8)
             user, early = draw.randrange(7), round_ == ROUNDS - 1 and draw.random() < 0.1
-            at = max(0, minute - 300) if early else minute
+            at = max(0, minute - 700) if early else minute
             page = draw.choice(["home", "news", None])
             one = event(number, f"u{user}" if user else None, at, page)
             parts[user % 2] += [one] * (1 + (draw.random() < 0.1))
