@@ -76,12 +76,15 @@ def test_lists_say_of_each_key_what_it_is_answered_alone(
         listed = {one["key"][part]: one["rows"][0] for one in page["results"]}
         alone = {key: made.answer(name, {part: key}, until) for key in listed}
         asked = many(made, name, [{part: key} for key in listed] or [{part: "nobody"}], until)
-        assert top["complete"] == page["complete"] == asked["complete"]
+        assert page["complete"] == asked["complete"]
+        # a ranking by a count reads nothing that cannot be subtracted from
+        assert top["complete"] is (page["complete"] or module is test_past_corrections)
         assert page["complete"] is all(one["complete"] for one in alone.values()) or not listed
         for key, answer in zip(listed, asked["results"], strict=False):
             assert answer["rows"] == alone[key]["rows"]
             assert part == "person" or listed[key] == alone[key]["rows"][0]
         ranked = {row["key"][part]: row["measures"]["n"] for row in top["rows"]}
+        alone |= {key: made.answer(name, {part: key}, until) for key in ranked.keys() - alone.keys()}
         assert ranked == {key: alone[key]["rows"][0]["measures"]["n"] for key in ranked}
         whole = made.recomputed(name, until)
         assert sum(ranked.values()) == sum(made.shown(name, one)["n"] for one in whole.values())
