@@ -1,4 +1,4 @@
-"""What the routes need of the world: an index, a speed state, a log. Each has a fake for tests."""
+"""What the routes need of the world: an index and a speed state. Each has a fake for tests."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -17,9 +17,8 @@ from core.views import CompiledView
 from core.visits import Visit, Visits
 
 __all__ = [
-    "Bucketed", "Choose", "EventLog", "Index", "IndexBroken", "Listed", "LogRefuses", "LogSilent",
-    "PersonNote", "Position", "ReadKeys", "Snapshot", "SpeedReading", "SpeedSilent", "SpeedStore",
-    "TooManyHashes", "Versions",
+    "Bucketed", "Choose", "Index", "IndexBroken", "Listed", "PersonNote", "ReadKeys", "Snapshot",
+    "SpeedReading", "SpeedSilent", "SpeedStore", "TooManyHashes", "Versions",
 ]  # fmt: skip
 
 Bucketed = tuple[int, Partial]  # the start of a bucket or tile in seconds, and what it holds
@@ -35,14 +34,6 @@ class SpeedSilent(LambdaError):
 
 class TooManyHashes(LambdaError):
     """More of the speed state was touched since the boundary than a process keeps lists of."""
-
-
-class LogSilent(LambdaError):
-    """Kafka did not confirm in time: what was sent may be in the log or not."""
-
-
-class LogRefuses(LambdaError):
-    """The topic cannot take events; its text says why and names the way out."""
 
 
 class Index(ABC):
@@ -239,30 +230,3 @@ class SpeedStore(ABC):
     @abstractmethod
     async def state(self) -> SpeedReading:
         """Generation, progress, lease and successor alone. Raises `SpeedSilent`, soon."""
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a record lies in the log."""
-
-    partition: int
-    offset: int
-
-
-class EventLog(ABC):
-    """The logs of all sources."""
-
-    @abstractmethod
-    def append(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> list[Position]:
-        """Write (key, value) records and wait until every replica in sync has them.
-
-        Blocks. Raises `LogSilent` if that is not confirmed in time, `LogRefuses` if it never will be.
-        """
-
-    @abstractmethod
-    def ends(self, topic: str) -> Mapping[int, int]:
-        """For each partition the offset of its next record. Blocks. Raises `LogSilent` or `LogRefuses`."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Send what waits, and let go of the cluster."""
