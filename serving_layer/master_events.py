@@ -13,7 +13,7 @@ from core.cuts import Cut, Offsets, segment_of
 from core.keys import parse_key
 from core.per_event import PerEvent
 from serving_layer.master_log import Stand
-from serving_layer.master_rows import MasterRows, Place, Row, Wanted
+from serving_layer.master_rows import Ids, MasterRows, Place, Row, Wanted
 from serving_layer.moments import EARLIEST, LATEST
 from serving_layer.problems import Problem
 
@@ -76,11 +76,11 @@ class MasterEvents:
     ) -> dict[str, Place]:
         """The copy that counts, of each of these event ids. Raises `Problem` if there is too much to read."""
         spend = _budget(self.limits.copies, "looks through the ids of", "LAMBDA_AS_OF_COPIES")
-        found: dict[str, Place] = {}
+        found, wanted, order = dict[str, Place](), Ids(ids), _order(cuts)
         for file in stand.within({}, until) if ids else ():
-            for event_id, place in self._rows.copies(file, until, ids, spend):
+            for event_id, place in self._rows.copies(file, until, wanted, spend):
                 other = found.get(event_id, place)
-                found[event_id] = place if place == other else min(place, other, key=_order(cuts))
+                found[event_id] = place if place == other else min(place, other, key=order)
         return found
 
     def ids_at(self, stand: Stand, places: Collection[Place]) -> dict[Place, str]:

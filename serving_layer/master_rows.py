@@ -4,6 +4,7 @@ A record is what the contract of today makes of its bytes. Typed columns only sa
 of rows that another contract decoded, every one.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from core.contracts import Contract
 from core.cuts import Offsets
 from serving_layer.master_log import MasterFile
 
-__all__ = ["MasterRows", "Place", "Row", "Wanted"]
+__all__ = ["Ids", "MasterRows", "Place", "Row", "Wanted"]
 
 Place = tuple[int, int]  # partition and offset
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -46,6 +47,26 @@ class Wanted:
     refused: bool = False
 
 
+class Ids:
+    """Event ids that are looked for in many files."""
+
+    def __init__(self, ids: Collection[str]) -> None:
+        self.known, self._sorted = frozenset(ids), sorted(ids)
+        self._array = pa.array(self._sorted, pa.string())
+
+    def has_within(self, first: str, last: str) -> bool:
+        """Whether one of them lies between two, both included."""
+        at = bisect_left(self._sorted, first)
+        return at < len(self._sorted) and self._sorted[at] <= last
+
+    def among(self, column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+        """Which ids of a column are among them."""
+        if len(column) < len(self._sorted):
+            # Arrow would hash all of them for each column
+            return pa.array([one in self.known for one in column.to_pylist()], pa.bool_())
+        return pc.is_in(column, self._array)
+
+
 class MasterRows:
     """Reads files of one table. Remembers the times that a file's row groups hold, for they never change."""
 
@@ -68,23 +89,23 @@ class MasterRows:
             yield from self._rows(group, pc.and_(group.inside(table), self._matching(group, table, wanted)))
 
     def copies(
-        self, file: MasterFile, end: Offsets, ids: Collection[str], spend: Callable[[int], None]
+        self, file: MasterFile, end: Offsets, ids: Ids, spend: Callable[[int], None]
     ) -> Iterator[tuple[str, Place]]:
         """Valid records of a file before `end` whose event id is one of `ids`."""
-        name, known = self._contract.event_id, pa.array(sorted(ids), pa.string())
+        name = self._contract.event_id
         for group in _Groups(file, self._contract.fingerprint, {}, end):
             bounds = group.bounds(self._typed(name)) if group.is_current else None
-            if bounds and not any(bounds[0] <= one <= bounds[1] for one in ids):
+            if bounds and not ids.has_within(*bounds):
                 continue
             spend(group.rows)
             table = group.read(["offset", "contract", "reason", self._typed(name)])
             named, inside = _event(table, name), group.inside(table)
-            found = pc.and_(pc.and_(_typed(group, table), pc.is_in(named, known)), inside)
+            found = pc.and_(pc.and_(_typed(group, table), ids.among(named)), inside)
             offsets = pc.filter(table.column("offset"), found).to_pylist()
             for event_id, offset in zip(pc.filter(named, found).to_pylist(), offsets, strict=True):
                 yield event_id, (file.partition, offset)
             for row in self._rows(group, pc.and_(_stale(group, table), inside)):
-                if row.reason is None and row.values[name] in ids:
+                if row.reason is None and row.values[name] in ids.known:
                     yield str(row.values[name]), row.place
 
     def at(self, file: MasterFile, offsets: Collection[int], spend: Callable[[int], None]) -> Iterator[Row]:
