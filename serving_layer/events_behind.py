@@ -90,8 +90,8 @@ class EventsBehind:
             "event_time": values.pop(contract.event_time, None),
             "outcome": told.name,
             "why": told.why,
-            **({"corrected_by": _place(told.by, ids)} if told.by else {}),
-            **({"took_back": [_place(each, ids) for each in told.took]} if told.took else {}),
+            "corrected_by": told.by and _place(told.by, ids),
+            "took_back": [_place(each, ids) for each in told.took],
             "values": values,
         }
 

@@ -84,6 +84,7 @@ _FINDING = _record(
     ),
     keys=_list(_record(key=_TEXT, segment=_WHOLE, bucket=_WHOLE, expected={}, found={})),
 )  # fmt: skip
+_PLACE = _record(partition=_WHOLE, offset=_WHOLE, event_id=_TEXT)
 _EVENT = _record(
     partition=_WHOLE, offset=_WHOLE, segment=_WHOLE, event_id=_or_null(_TEXT), event_time=_or_null(_TEXT),
     layer={"type": "string", "enum": ["batch", "speed", "archive"]}, why=_or_null(_TEXT), values=_ANYTHING,
@@ -91,10 +92,8 @@ _EVENT = _record(
         "type": "string",
         "enum": ["counted", "duplicate", "excluded", "quarantined", "corrected", "retraction"],
     },
+    corrected_by=_or_null(_PLACE), took_back=_list(_PLACE),
 )  # fmt: skip
-# only of sources that declare corrections
-_PLACE = _record(partition=_WHOLE, offset=_WHOLE, event_id=_TEXT)
-_EVENT["properties"] |= {"corrected_by": _PLACE, "took_back": _list(_PLACE)}
 _VERSION = _record(version=_WHOLE, boundary=_WHOLE, published_at=_TEXT, current=_TRUTH, retained=_TRUTH)
 _PROBLEM: Schema = {
     "type": "object",

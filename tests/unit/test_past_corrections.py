@@ -110,9 +110,9 @@ def test_the_list_of_events_tells_what_took_back_what_and_adds_up(
             for place, one in places.items():
                 correction = stopped.get(place)
                 assert (one["outcome"] == "corrected") is (correction is not None)
-                by = one.get("corrected_by")
+                by = one["corrected_by"]
                 assert by == (correction and _told(correction[0], correction[2]))
-                assert one.get("took_back", []) == took.get(place, [])
+                assert one["took_back"] == took.get(place, [])
             mine = [one for place, one in made.master.placed(until) if one["page"] == page]
             retracting = [one for one in mine if one["action"] == "cancel" and one["corrects"] is not None]
             assert found["retraction"] == len(retracting)
