@@ -5,10 +5,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 from bench.state import Buckets, manifest_of
-from core import Corrections, Count, Identity, Max, Source, Sum, Uniques, View, Visits
+from core import Corrections, Count, Identity, Lookup, Max, Source, Sum, Uniques, View, Visits
 from core.application import BoundSource
 from core.buckets import floor
 from core.chains import NOTHING, Chain, Link, Named, chain_digest
@@ -56,6 +57,7 @@ schema:
       - {name: corrects, logicalType: string}
       - {name: action, logicalType: string}
 """
+REGIONS = {"p": "north"}  # of pages
 MINUTE = 60_000
 GAP = 30 * MINUTE
 Event = dict[str, Any]
@@ -82,8 +84,8 @@ class Kind:
     inputs: Mapping[str, Callable[[Known], Mapping[str, Any]]]
 
 
-def _bound(name: str, declared: Declaration, views: Callable[[Source], list[View]]) -> BoundSource:
-    source = Source(name, contract="events", declares=[declared])
+def _bound(name: str, views: Callable[[Source], list[View]], *declares: Declaration) -> BoundSource:
+    source = Source(name, contract="events", declares=declares)
     return BoundSource.of(source, Contract.load(CONTRACT), {view.name: view for view in views(source)})
 
 
@@ -119,6 +121,7 @@ def _order_views(source: Source) -> list[View]:
     return [
         View("by_page", source, key=("page",), measures=measures),
         View("small", source, where="size < 8", bucket="1 day", measures={"n": Count(), "sum": Sum("size")}),
+        View("by_region", source, key=("region",), measures={"n": Count(), "largest": Max("size")}),
     ]
 
 
@@ -128,7 +131,7 @@ def _order_count(placed: Sequence[Placed]) -> Iterable[Known]:
         parts[one[0][1]].append(one)
     for part in parts.values():
         sent = [Sent(e["event_id"], e["corrects"], e["action"] == "cancel") for _, e in part]
-        yield from (part[at][1] for at in counting(sent))
+        yield from ({**part[at][1], "region": REGIONS.get(part[at][1]["page"])} for at in counting(sent))
 
 
 def _people_views(source: Source) -> list[View]:
@@ -159,9 +162,15 @@ def _sizes(known: Known) -> Mapping[str, Any]:
     return {**sizes, "pages": known["page"], "people": known.get("person")}
 
 
-_SITE = _bound("site", Visits(carry=["page"]), _site_views)
-_CORRECTED = _bound("corrected", Corrections("corrects", "action = 'cancel'"), _order_views)
-_PEOPLE = _bound("people", Identity("user", "same_as", "undone"), _people_views)
+def _regions() -> Lookup:
+    path = Path(mkdtemp()) / "regions.csv"
+    path.write_text("\n".join(["page,region", *map(",".join, REGIONS.items())]) + "\n")
+    return Lookup(path, key={"page": "page"}, gives={"region": "string"})
+
+
+_SITE = _bound("site", _site_views, Visits(carry=["page"]))
+_CORRECTED = _bound("corrected", _order_views, Corrections("corrects", "action = 'cancel'"), _regions())
+_PEOPLE = _bound("people", _people_views, Identity("user", "same_as", "undone"))
 SITE = Kind(_SITE, _site_count, dict.fromkeys(_SITE.views, _visit_inputs))
 CORRECTED = Kind(_CORRECTED, _order_count, dict.fromkeys(_CORRECTED.views, _sizes))
 PEOPLE = Kind(_PEOPLE, _people_count, dict.fromkeys(("by_person", "by_page", "by_user"), _sizes))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.corrections import Sent, firsts, retracts, stopped_by
-from tests.past_kit import CORRECTED, Event, Made, event
+from tests.past_kit import CORRECTED, REGIONS, Event, Made, event
 
 VIEWS = ("by_page", "small")
 NAMES = [f"e{number}" for number in range(12)]
@@ -67,24 +67,27 @@ def test_any_position_behind_any_version_is_what_a_recompute_gives_but_for_what_
         made = filled(Path(folder), given, data.draw(st.integers(0, len(given))))
         until = position(made, data)
         since = made.since
-        asked: dict[str, list[dict[str, Any]]] = {"by_page": [{"page": "p"}, {"page": "q"}], "small": [{}]}
-        for name, keys in asked.items():
-            recomputed = made.recomputed(name, until)
-            for key in keys:
-                answer = made.answer(name, key, until)
-                row, partial = answer["rows"][0], recomputed.get(made.bound.view(name).key_of(key))
-                named = sum(
-                    1
-                    for (partition, offset), ((_, by), one, _) in taken(made, until).items()
-                    if offset < since.get(partition, 0) <= by and one["page"] == key.get("page")
-                )
-                kept = {"users": named, "largest": named} if named else {}
-                assert row.get("uncorrected", {}) == kept and answer["complete"] is not bool(kept)
-                assert len(answer["reasons"]) == len(kept)
-                wanted = made.shown(name, partial)
-                assert {m: row["measures"][m] for m in wanted if m not in kept} == {
-                    m: wanted[m] for m in wanted if m not in kept
-                }
+        # the pages whose events each answer is about, where it has measures that nothing is subtracted from
+        asked: list[tuple[str, dict[str, Any], str | None]] = [
+            ("by_page", {"page": "p"}, "p"), ("by_page", {"page": "q"}, "q"), ("small", {}, None),
+            ("by_region", {"region": "north"}, "p"), ("by_region", {"region": None}, "q"),
+        ]  # fmt: skip
+        for name, key, page in asked:
+            view, answer = made.bound.view(name), made.answer(name, key, until)
+            row, partial = answer["rows"][0], made.recomputed(name, until).get(view.key_of(key))
+            named = sum(
+                1
+                for (partition, offset), ((_, by), one, _) in taken(made, until).items()
+                if offset < since.get(partition, 0) <= by and one["page"] == page
+            )
+            followed = [measure for measure in ("users", "largest") if measure in view.measures]
+            kept = dict.fromkeys(followed, named) if named else {}
+            assert row.get("uncorrected", {}) == kept and answer["complete"] is not bool(kept)
+            assert len(answer["reasons"]) == len(kept)
+            wanted = made.shown(name, partial)
+            assert {m: row["measures"][m] for m in wanted if m not in kept} == {
+                m: wanted[m] for m in wanted if m not in kept
+            }
 
 
 @settings(max_examples=40, deadline=None)
@@ -118,6 +121,9 @@ def test_the_list_of_events_tells_what_took_back_what_and_adds_up(
             assert found["retraction"] == len(retracting)
             assert found["corrected"] + found["counted"] + found["retraction"] == len(mine)
             assert found["quarantined"] == 0 and set(found) > {"excluded", "duplicate"}
+        north = made.explain("by_region", {"region": REGIONS["p"]}, until)
+        assert north["found"]["counted"] == north["rows"][0]["measures"]["n"]
+        assert all(one["values"]["region"] == REGIONS["p"] for one in north["events"])
 
 
 def _told(place: tuple[int, int], one: Event) -> dict[str, Any]:
