@@ -8,6 +8,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from client.decoding import decode
+from client.explanations import EventPlace, Explanation
+from serving_layer.rendering import to_json
 from tests.corrections import Sent, firsts, retracts, stopped_by
 from tests.past_kit import CORRECTED, REGIONS, Event, Made, event
 
@@ -128,3 +131,17 @@ def test_the_list_of_events_tells_what_took_back_what_and_adds_up(
 
 def _told(place: tuple[int, int], one: Event) -> dict[str, Any]:
     return {"partition": place[0], "offset": place[1], "event_id": one["event_id"]}
+
+
+def test_the_client_reads_what_was_taken_back_by_what(tmp_path: Path) -> None:
+    log = [(0, "e1", None, False, "p", 3), (0, "e2", "e1", False, "p", 4), (0, "e3", "e2", True, "p", 1)]
+    made = filled(tmp_path, [log[:2], log[2:]], 1)
+    told = decode(Explanation, to_json(made.explain("by_page", {"page": "p"}, made.master.end)).decode())
+    assert told.events is not None and told.found is not None
+    first, second, third = told.events
+    assert [one.outcome for one in told.events] == ["corrected", "corrected", "retraction"]
+    assert first.corrected_by == EventPlace(0, 2, "e2") and second.corrected_by == EventPlace(0, 4, "e3")
+    assert (second.took_back, third.took_back) == ((EventPlace(0, 1, "e1"),), (EventPlace(0, 2, "e2"),))
+    assert (second.layer, third.layer, told.found["counted"]) == ("batch", "archive", 0)
+    (row,) = told.rows
+    assert row.measures["n"] == 0 and row.uncorrected == {"users": 1, "largest": 1}
