@@ -66,8 +66,8 @@ class EventsBehind:
         """A page of those of some keys in the order of positions. Raises `Problem` if there is too much to
         read, and `IndexBroken`."""
         outcomes = Outcomes(self.bound, self.events, self.stand, self.cuts, self.base, self.until)
-        only = next(iter(keys)) if len(keys) == 1 else None
-        told = outcomes.find(view, Search(frozenset(keys).__contains__, *span, {}, self.until, only))
+        search = Search(frozenset(keys).__contains__, *span, {}, self.until, keys, self.base.persons)
+        told = outcomes.find(view, search)
         places = sorted(place for place in told if place > page.after)
         shown, more = places[: page.limit], len(places) > page.limit > 0
         names = [each.name for each in told.values()]

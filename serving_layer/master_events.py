@@ -4,14 +4,16 @@ Of the copies of an event the first one counts, in the order of segment, partiti
 key or time the others have: a copy is looked for among all valid records before the position.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from core.application import BoundSource
 from core.cuts import Cut, Offsets, segment_of
+from core.identity import PERSON, identity_of
 from core.keys import parse_key
 from core.per_event import PerEvent
+from core.resolutions import Alone, Resolution
 from serving_layer.master_log import Stand
 from serving_layer.master_rows import Ids, MasterRows, Place, Row, Wanted
 from serving_layer.moments import EARLIEST, LATEST
@@ -31,7 +33,7 @@ class Limits:
 @dataclass(frozen=True)
 class Search:
     """Which events are looked for: keys that `accepts` takes, event time in [start, end) seconds, positions
-    in [since, until). `key` is the only key there is, if there is only one.
+    in [since, until). `keys` are all that `accepts` takes, if these are known, with the persons of then.
     """
 
     accepts: Callable[[str], bool]
@@ -39,7 +41,8 @@ class Search:
     end: int
     since: Offsets
     until: Offsets
-    key: str | None = None
+    keys: Collection[str] = ()
+    persons: Resolution = field(default_factory=Alone)
 
     def takes(self, of: PerEvent, values: Mapping[str, Any]) -> bool:
         """Whether a view counts an event of these values, if at all, where it is looked for."""
@@ -58,7 +61,7 @@ class MasterEvents:
 
         The view's condition is not asked.
         """
-        wanted = Wanted(search.start, search.end, self._plain(of, search.key))
+        wanted = Wanted(search.start, search.end, self._plain(of, search))
         return [row for row in self._read(stand, search, wanted) if self._fits(of, search, row)]
 
     def valid(self, stand: Stand, since: Offsets, until: Offsets) -> list[Row]:
@@ -109,15 +112,22 @@ class MasterEvents:
             return False
         return search.takes(of, row.values)
 
-    def _plain(self, of: PerEvent, key: str | None) -> dict[str, Any]:
-        """Parts of the key that are columns, with their values."""
-        parts = parse_key(key) if key is not None else []
-        definition = self._bound.definitions[of.view.name].key
+    def _plain(self, of: PerEvent, search: Search) -> dict[str, set[Any]]:
+        """Columns that are parts of the key, or tell them, with all their values."""
+        definition, types = self._bound.definitions[of.view.name].key, self._bound.contract.types
         texts = definition.values() if isinstance(definition, Mapping) else definition
-        types = self._bound.contract.types
-        return {
-            text: _value(part, types[text]) for text, part in zip(texts, parts, strict=False) if text in types
-        }
+        identity, found = identity_of(self._bound.declarations), dict[str, set[Any]]()
+        for text, parts in zip(texts, zip(*map(parse_key, search.keys), strict=True), strict=False):
+            if text in types:
+                found[text] = {_value(part, types[text]) for part in parts}
+            elif text == PERSON and identity is not None and identity.id in types:
+                found.setdefault(identity.id, _ids(parts, search.persons))
+        return found
+
+
+def _ids(persons: Iterable[str | None], resolution: Resolution) -> set[Any]:
+    """All ids of some persons; NULL is nobody's."""
+    return {id_ for one in persons for id_ in ([None] if one is None else resolution.ids(one))}
 
 
 def _order(cuts: Sequence[Cut]) -> Callable[[Place], tuple[int, Place]]:

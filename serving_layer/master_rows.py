@@ -36,14 +36,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which records are looked for: event time in [start, end) in seconds, and values of plain columns.
+    """Which records are looked for: event time in [start, end) in seconds, and the values that columns have.
 
     `refused` takes in the records that the contract refuses, whatever is in them.
     """
 
     start: int
     end: int
-    equal: Mapping[str, Any]
+    among: Mapping[str, Collection[Any]]
     refused: bool = False
 
 
@@ -80,7 +80,7 @@ class MasterRows:
     ) -> Iterator[Row]:
         """Records of a file from `start` to before `end`; `spend` is told how many rows are looked at."""
         columns = ["offset", "contract", "reason", self._typed(self._contract.event_time)]
-        columns += [self._typed(name) for name in wanted.equal]
+        columns += [self._typed(name) for name in wanted.among]
         for group in _Groups(file, self._contract.fingerprint, start, end):
             if self._is_elsewhere(group, wanted):
                 continue
@@ -127,8 +127,8 @@ class MasterRows:
             pc.greater_equal(times, wanted.start * 1_000_000), pc.less(times, wanted.end * 1_000_000)
         )
         found = pc.and_(_typed(group, table), pc.fill_null(inside, False))
-        for name, value in wanted.equal.items():
-            found = pc.and_(found, _equal(_event(table, name), value))
+        for name, values in wanted.among.items():
+            found = pc.and_(found, _among(_event(table, name), values))
         if wanted.refused:
             found = pc.or_(found, pc.is_valid(table.column("reason")))
         return pc.or_(found, _stale(group, table))
@@ -233,10 +233,11 @@ def _event(table: pa.Table, name: str) -> pa.ChunkedArray:
     return pc.struct_field(held, name)
 
 
-def _equal(column: pa.ChunkedArray, value: Any) -> pa.ChunkedArray:
-    if pa.types.is_null(column.type) or value is None:
-        return pc.is_null(column)
-    return pc.fill_null(pc.equal(column, pa.scalar(value, column.type)), False)
+def _among(column: pa.ChunkedArray, values: Collection[Any]) -> pa.ChunkedArray:
+    """Which rows have one of these values, of which NULL may be one."""
+    known = [] if pa.types.is_null(column.type) else [value for value in values if value is not None]
+    found = pc.is_in(column, pa.array(known, column.type))
+    return pc.or_(found, pc.is_null(column)) if None in values else found
 
 
 def _micros(moment: datetime) -> int:

@@ -66,7 +66,7 @@ class PastStore(SpeedStore):
     async def read(
         self, view: CompiledView, key: str, span: Span, boundary: int, every: Periods | None = None
     ) -> SpeedReading:
-        reading, found = await self._read(view, span, lambda text: text == key, key)
+        reading, found = await self._read(view, span, frozenset([key]).__contains__, [key])
         return replace(reading, buckets=None if found is None else found.get(key, ()))
 
     async def read_many(
@@ -77,7 +77,7 @@ class PastStore(SpeedStore):
         boundary: int,
         every: Periods | None = None,
     ) -> ReadKeys:
-        reading, found = await self._read(view, span, frozenset(keys).__contains__)
+        reading, found = await self._read(view, span, frozenset(keys).__contains__, keys)
         return reading, None if found is None else {key: found.get(key, ()) for key in keys}
 
     async def read_listed(
@@ -100,12 +100,12 @@ class PastStore(SpeedStore):
         return SpeedReading(archive=())
 
     async def _read(
-        self, view: CompiledView, span: Span, accepts: Callable[[str], bool], key: str | None = None
+        self, view: CompiledView, span: Span, accepts: Callable[[str], bool], keys: Sequence[str] = ()
     ) -> tuple[SpeedReading, Buckets | None]:
         """No buckets where the version itself reaches the position."""
         if not self._between.records:
             return SpeedReading(archive=()), None
-        search = Search(accepts, *span, self._between.since, self._between.until, key)
+        search = Search(accepts, *span, self._between.since, self._between.until, keys)
         async with self._turn:
             return await asyncio.to_thread(self._fold, view, search)
 

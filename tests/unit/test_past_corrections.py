@@ -1,6 +1,7 @@
 """Corrected events as of the past, against loops over all records below the position."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from client.decoding import decode
 from client.explanations import EventPlace, Explanation
+from serving_layer.master_events import Limits
 from serving_layer.rendering import to_json
 from tests.corrections import Sent, firsts, retracts, stopped_by
 from tests.past_kit import CORRECTED, REGIONS, Event, Made, event
@@ -145,3 +147,13 @@ def test_the_client_reads_what_was_taken_back_by_what(tmp_path: Path) -> None:
     assert (second.layer, third.layer, told.found["counted"]) == ("batch", "archive", 0)
     (row,) = told.rows
     assert row.measures["n"] == 0 and row.uncorrected == {"users": 1, "largest": 1}
+
+
+def test_what_was_corrected_long_ago_is_listed_without_reading_all_records(tmp_path: Path) -> None:
+    others = [(0, f"x{number}", None, False, "q", 3) for number in range(50)]
+    log = [(0, "e1", None, False, "p", 3), (0, "e2", "e1", False, "p", 4)]
+    made = filled(tmp_path, [[*log, *others], [(0, "e3", "e2", True, "q", 1)]], 1)
+    made.desks = replace(made.desks, limits=Limits(10, 10_000))
+    told = made.explain("by_page", {"page": "p"}, made.master.end)
+    assert [one["corrected_by"]["event_id"] for one in told["events"]] == ["e2", "e3"]
+    assert told["rows"][0]["measures"]["n"] == told["found"]["counted"] == 0

@@ -1,6 +1,7 @@
 """Persons as of the past, against groups of ids over all records below the position."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.groups import Pair, pair_of, resolution, standing, stands
+from serving_layer.master_events import Limits
 from tests.past_kit import PEOPLE, Event, Made, event, words_of
 
 IDS = ["a", "b", "c", "d", "e"]
@@ -108,3 +110,13 @@ def test_the_list_has_the_events_of_all_ids_of_the_person_and_adds_up(
                 sum(tile["measures"]["n"] for tile in answer["layers"]["batch"]["tiles"]) if made.since else 0
             )
             assert tiles == sum(one["layer"] == "batch" for one in counted)
+
+
+def test_of_a_person_only_the_events_of_its_ids_are_read(tmp_path: Path) -> None:
+    others = [(0, "c", None, False, "p", 1)] * 50
+    made = filled(tmp_path, [[*others, (0, "a", "b", False, "p", 2), (1, "b", None, False, "q", 3)]], 1)
+    made.desks = replace(made.desks, limits=Limits(10, 10_000))
+    told = made.explain("by_person", {"person": "b"}, made.master.end)
+    assert [one["event_id"] for one in told["events"] if one["outcome"] == "counted"] == ["e51", "e52"]
+    everybody = made.explain("by_person", {"person": "c"}, made.master.end)
+    assert everybody["events"] is None and "LAMBDA_AS_OF_RECORDS" in everybody["unlisted"]
