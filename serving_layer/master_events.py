@@ -69,6 +69,12 @@ class MasterEvents:
         search = Search(lambda _: True, EARLIEST, LATEST, since, until)
         return [row for row in self._read(stand, search, Wanted(EARLIEST, LATEST, {})) if row.reason is None]
 
+    def having(self, stand: Stand, until: Offsets, column: str, values: Collection[Any]) -> list[Row]:
+        """All valid records below a position with one of these values in a column. Raises as `find`."""
+        search, wanted = Search(lambda _: True, EARLIEST, LATEST, {}, until), set(values)
+        rows = self._read(stand, search, Wanted(EARLIEST, LATEST, {column: wanted}))
+        return [row for row in rows if row.reason is None and row.values[column] in wanted]
+
     def refused(self, stand: Stand, search: Search) -> list[Row]:
         """Records that the contract refuses, whatever they are about. Raises `Problem` as `find`."""
         wanted = Wanted(0, 0, {}, refused=True)

@@ -1,6 +1,6 @@
 """Events of the master dataset as steps derive them, and what a step may ask beside them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -13,7 +13,10 @@ from serving_layer.master_log import Stand
 from serving_layer.master_rows import Place, Row
 from serving_layer.ports import Index, Snapshot
 
-__all__ = ["Before", "PastEvent", "Records", "Told", "read_records"]
+__all__ = ["Before", "PastEvent", "Records", "Told", "read_records", "records_of"]
+
+# a column, values of it -> events
+Older = Callable[[str, Collection[Any]], Sequence["PastEvent"] | None]
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,13 @@ def read_records(
     master: MasterEvents, stand: Stand, since: Offsets, until: Offsets, cuts: Sequence[Cut]
 ) -> Records:
     """All valid records of these positions. Blocks. Raises `Problem` if there is too much to read."""
-    rows = master.valid(stand, since, until)
+    return records_of(master.valid(stand, since, until), master, stand, until, cuts)
+
+
+def records_of(
+    rows: Sequence[Row], master: MasterEvents, stand: Stand, until: Offsets, cuts: Sequence[Cut]
+) -> Records:
+    """Valid records below a position. Blocks. Raises `Problem` if there is too much to look through."""
     first = master.first(stand, {master.event_id(row) for row in rows}, until, cuts)
     places = [(row, first[master.event_id(row)]) for row in rows]
     events = [
@@ -70,7 +79,8 @@ class Before:
     """What a step may ask: what lies before `since` counts as the version that ends there counts it.
 
     `index` is that version's, None where the events begin with the log. `used` are the columns of the
-    contract that a version keeps of each event, `columns` all that there are, with their types.
+    contract that a version keeps of each event, `columns` all that there are, with their types. `older` reads
+    the events before that have one of some values in a column; None where they cannot be read.
     """
 
     contract: Contract
@@ -79,18 +89,16 @@ class Before:
     since: Offsets
     index: Index | None
     persons: Resolution
+    older: Older = lambda _, __: None
     told: Told = field(default_factory=Told)
 
     @classmethod
-    def of(cls, bound: BoundSource, base: Snapshot, index: Index | None) -> Self:
+    def of(
+        cls, bound: BoundSource, base: Snapshot, index: Index | None, older: Older = lambda _, __: None
+    ) -> Self:
         """Before the events that lie behind a version."""
         since = base.manifest.offsets if base.manifest else {}
-        return cls(bound.contract, bound.used, bound.columns, since, index, base.persons)
-
-    def has(self, event: PastEvent) -> bool:
-        """Whether the event lies before."""
-        partition, offset = event.place
-        return offset < self.since.get(partition, 0)
+        return cls(bound.contract, bound.used, bound.columns, since, index, base.persons, older)
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -99,5 +107,6 @@ class Before:
             return ()
         return (
             f"{self.told.out_of_order} events came before the last one of their user in the version that was "
-            "read: visits hold them as they came, and as a publish at this position would not",
+            "read, and there is too much to read of these users: visits hold them as they came, and as a "
+            "publish at this position would not",
         )

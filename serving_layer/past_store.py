@@ -5,8 +5,9 @@ It stands in the speed layer's place, so that the past is asked the same questio
 
 import asyncio
 from asyncio import Semaphore
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from core.application import BoundSource
 from core.cuts import Cut, Offsets
@@ -14,14 +15,16 @@ from core.declarations import Declaration
 from core.measures import Partial
 from core.per_event import PerEvent
 from core.periods import Periods
+from core.uncorrected import Uncorrected
 from core.views import CompiledView
 from serving_layer.deriving import applied, derive, history_of
 from serving_layer.master_events import MasterEvents, Search
 from serving_layer.master_log import MasterFile, Stand
 from serving_layer.master_rows import Row
 from serving_layer.moments import EARLIEST, LATEST
-from serving_layer.past_events import Before, PastEvent, read_records
+from serving_layer.past_events import Before, PastEvent, read_records, records_of
 from serving_layer.ports import Bucketed, Choose, ReadKeys, Snapshot, SpeedReading, SpeedStore
+from serving_layer.problems import Problem
 
 __all__ = ["Between", "PastStore"]
 
@@ -117,8 +120,9 @@ class PastStore(SpeedStore):
         events, reasons = self._derived_by(history, view)
         mine = [event for event in events if search.takes(of, event.values)]
         counted = [event.values for event in mine if event.counts]
-        taken = [event.values for event in mine if event.sign < 0]
-        reading = SpeedReading(fields=len(counted) + len(taken), archive=reasons)
+        taken = [event.values for event in mine if event.sign < 0 and of.is_counted(event.values)]
+        stuck = _stuck(view, len(taken)) if taken else []
+        reading = SpeedReading(fields=len(counted) + len(taken), archive=[*reasons, *stuck])
         return reading, _by_key(_merged(view, of.fold(counted), of.taken(taken)))
 
     def _found(self, of: PerEvent, search: Search) -> list[Row]:
@@ -136,9 +140,30 @@ class PastStore(SpeedStore):
         if place not in self._derived:
             between = self._between
             records = read_records(self._events, between.stand, between.since, between.until, between.cuts)
-            before = Before.of(self._bound, self._base, self._base.index)
+            before = Before.of(self._bound, self._base, self._base.index, self._older)
             self._derived[place] = derive(records.events, history, view, before), before.reasons
         return self._derived[place]
+
+    def _older(self, column: str, values: Collection[Any]) -> Sequence[PastEvent] | None:
+        """Events below the version's boundary; None for a column that no record has, and for too many."""
+        events, between = self._events, self._between
+        if column not in self._bound.contract.types:
+            return None
+        try:
+            rows = events.having(between.stand, between.since, column, values)
+            return records_of(rows, events, between.stand, between.since, between.cuts).events
+        except Problem as problem:
+            if problem.kind != "too-many-records":
+                raise
+            return None
+
+
+def _stuck(view: CompiledView, taken: int) -> list[str]:
+    """Why measures that nothing can be subtracted from are not right, where none is told by itself."""
+    names = [
+        name for name, one in view.measures.items() if not (one.invertible or isinstance(one, Uncorrected))
+    ]
+    return [f"{name} still holds what {taken} events were before others came before them" for name in names]
 
 
 def _merged(view: CompiledView, counted: Placed, taken: Placed) -> Placed:
