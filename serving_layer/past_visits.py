@@ -67,8 +67,9 @@ class _Rules:
         return event.segment, *self.by_time(event)
 
     def late(self, newest: Visit | None, events: Iterable[PastEvent]) -> int:
-        """How many events lie before the last one of the version."""
-        return 0 if newest is None else sum(self.at(event) < newest.last for event in events)
+        """How many events lie before the last one of the version, or at its time on what may be another
+        partition."""
+        return 0 if newest is None else sum(self.at(event) <= newest.last for event in events)
 
     def roles(self, visit: Visit | None, events: Iterable[PastEvent], order: Order) -> Roles:
         """What each event is, from the user's visit before all of them."""

@@ -19,22 +19,23 @@ from tests.visits import visits_of
 
 VIEWS = ("by_page", "by_entry", "starts", "plain")
 PAGES = ("home", "news", None)
-# user, minute, page, and whether it is sent twice
+# user, minute, page, whether it is sent twice, and the partition
 visitors = st.tuples(
-    st.sampled_from(["u0", "u1", "u2", None]), st.integers(0, 150), st.sampled_from(PAGES), st.booleans()
-)
+    st.sampled_from(["u0", "u1", "u2", None]), st.integers(0, 150), st.sampled_from(PAGES), st.booleans(),
+    st.integers(0, 1),
+)  # fmt: skip
 chunks = st.lists(st.lists(visitors, max_size=8), min_size=1, max_size=4)
 
 
 def filled(folder: Path, given: Sequence[Sequence[Any]], base: int) -> Made:
-    """A user's events are on one partition; a cut behind each chunk, and a version at one of them."""
+    """A cut behind each chunk, and a version at one of them."""
     made, number = Made(folder, SITE), 0
     for place, chunk in enumerate(given, 1):
         parts: list[list[Event | bytes]] = [[b"{"], []]
-        for user, minute, page, twice in chunk:
+        for user, minute, page, twice, partition in chunk:
             number += 1
             one = event(number, user, minute, page)
-            parts[user == "u1"] += [one] * (1 + twice)
+            parts[partition] += [one] * (1 + twice)
         made.master.append(*parts)
         cut = made.master.cut()
         if place == base:
@@ -43,13 +44,13 @@ def filled(folder: Path, given: Sequence[Sequence[Any]], base: int) -> Made:
 
 
 def late(made: Made, until: dict[int, int]) -> dict[str, int]:
-    """How many events of each user lie behind the version, and before the user's last event in it."""
+    """How many events of each user lie behind the version, and not behind the user's last event in it."""
     since, found, last = made.since, dict[str, int](), dict[str, int]()
     for (_, partition, offset), one in made.master.placed(until):
         if offset < since.get(partition, 0) and one["user"] is not None:
             last[one["user"]] = max(last.get(one["user"], 0), one["event_time"])
     for (_, partition, offset), one in made.master.placed(until):
-        if offset >= since.get(partition, 0) and one["event_time"] < last.get(one["user"], 0):
+        if offset >= since.get(partition, 0) and one["event_time"] <= last.get(one["user"], -1):
             found[one["user"]] = found.get(one["user"], 0) + 1
     return found
 
@@ -157,8 +158,8 @@ def test_the_list_tells_what_each_event_is_and_adds_up(given: list[list[Any]], d
 
 
 def test_what_the_version_counts_of_a_user_is_restated_where_an_event_comes_before(tmp_path: Path) -> None:
-    first = [("u0", 0, "home", False), ("u0", 100, "news", False)]
-    made = filled(tmp_path, [first, [("u0", 90, "shop", False)], [("u0", 20, "shop", False)]], 1)
+    first = [("u0", 0, "home", False, 0), ("u0", 100, "news", False, 0)]
+    made = filled(tmp_path, [first, [("u0", 90, "shop", False, 0)], [("u0", 20, "shop", False, 0)]], 1)
     assert made.since == {0: 3, 1: 0}
     end = made.master.end
     # by time: home 0, shop 20 in one visit, shop 90, news 100 in another
@@ -175,7 +176,9 @@ def test_what_the_version_counts_of_a_user_is_restated_where_an_event_comes_befo
 
 
 def test_where_too_much_lies_below_events_are_not_listed_and_the_number_is_answered(tmp_path: Path) -> None:
-    made = filled(tmp_path, [[("u0", n, "home", False) for n in range(30)], [("u0", 40, "home", False)]], 1)
+    made = filled(
+        tmp_path, [[("u0", n, "home", False, 0) for n in range(30)], [("u0", 40, "home", False, 0)]], 1
+    )
     made.desks = replace(made.desks, limits=Limits(10, 10_000))
     answer = made.explain("by_page", {"page": "home"}, made.master.end)
     assert answer["events"] is None and "LAMBDA_AS_OF_RECORDS" in answer["unlisted"]
