@@ -7,12 +7,24 @@ from typing import Any
 
 from client.models import Key, Manifest, Row
 
-__all__ = ["Explanation", "FoundEvent", "Layers"]
+__all__ = ["EventPlace", "Explanation", "FoundEvent", "Layers"]
+
+
+@dataclass(frozen=True, slots=True)
+class EventPlace:
+    """An event by its position in the log."""
+
+    partition: int
+    offset: int
+    event_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class FoundEvent:
-    """An event that a number may hold: whether it counted (`outcome`), and `why` if it did not."""
+    """An event that a number may hold: whether it counted (`outcome`), and `why` if it did not.
+
+    `corrected_by` took it back, or its place, and `took_back` are the events that it took back itself.
+    """
 
     partition: int
     offset: int
@@ -23,6 +35,8 @@ class FoundEvent:
     why: str | None
     values: Mapping[str, Any]
     outcome: str
+    corrected_by: EventPlace | None
+    took_back: tuple[EventPlace, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,21 +62,30 @@ class BoundSource:
         return [name for name in self.derived if name in view.reads]
 
     def deriving(self, view: CompiledView) -> list[Declaration]:
-        """The declarations whose columns a view uses, or that those are derived from, in their order."""
-        return self._deriving(view.reads)[0]
+        """The declarations that say what an event is to a view, in their order: those whose columns it uses,
+        those that these are derived from, and such as derive none, for they say which events count."""
+        wanted, found = set(view.reads), list[Declaration]()
+        for one in reversed(self.declarations):
+            if not one.columns or not wanted.isdisjoint(one.columns):
+                wanted.update(one.reads)
+                found.insert(0, one)
+        return found
 
     def needed_for(self, names: Iterable[str]) -> set[str]:
         """The contract's columns among these, and those that the derived ones among them are derived from."""
-        return self._deriving(names)[1] & self.contract.types.keys()
+        wanted = set(names)
+        for one in reversed(self.declarations):
+            if not wanted.isdisjoint(one.columns):
+                wanted.update(one.reads)
+        return wanted & self.contract.types.keys()
 
-    def _deriving(self, names: Iterable[str]) -> tuple[list[Declaration], set[str]]:
-        """What derives the derived columns among these, and all columns that are read on the way."""
-        found, wanted = list[Declaration](), set(names)
-        for declared in reversed(self.declarations):
-            if not wanted.isdisjoint(declared.columns):
-                found.insert(0, declared)
-                wanted |= set(declared.reads)
-        return found, wanted
+    @property
+    def personal(self) -> set[str]:
+        """The columns, derived ones too, that tell what the contract classifies as personal."""
+        found = {column.name for column in self.contract.columns if column.personal}
+        for one in self.declarations:
+            found |= {name for name in one.columns if not found.isdisjoint(one.origins(name))}
+        return found
 
     def semantics(self, dedupe_window: int) -> str:
         return self.meaning(dedupe_window).semantics

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 __all__ = [
     "CHAINS_FOLDER", "NOTHING", "Chain", "Link", "Named", "asked", "chain_digest", "chain_file", "chain_part",
-    "is_matched", "taken_back",
+    "is_matched", "stopped_at", "taken_back",
 ]  # fmt: skip
 
 CHAINS_FOLDER = "_events"  # beside those of views, none of which is named like it
@@ -147,6 +147,13 @@ def taken_back(offset: int, target: bytes, look: Look) -> list[Link]:
     if corrector and corrector not in found and not _stopped(corrector, offset, look):
         found.append(corrector)
     return [one for one in found if not one.retracts]
+
+
+def stopped_at(link: Link, look: Look) -> int | None:
+    """Where an event stops counting: the first correction behind it that names it, or what it had named."""
+    chains = [link.digest, *([link.target] if link.target else [])]
+    later = (one.offset for digest in chains for one in look(digest).named if one.offset > link.offset)
+    return min(later, default=None)
 
 
 def _stopped(link: Link, before: int, look: Look) -> bool:

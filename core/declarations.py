@@ -48,6 +48,10 @@ class Declaration(ABC):
     def reads(self) -> Sequence[str]:
         """Columns that are needed to derive them, besides the event's time."""
 
+    def origins(self, column: str) -> Sequence[str]:
+        """The columns whose values a derived one tells of: whoever may not see them may not see it."""
+        return self.reads
+
     def views(self, source: "Source") -> Sequence["View"]:
         """Views that the source has by itself, for whoever reads what is declared."""
         return ()

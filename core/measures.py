@@ -113,8 +113,9 @@ class Measure(ABC):
         raise DefinitionError(f"{self!r} cannot take back events: it holds no trace of single ones")
 
     def retracted(self, partial: Partial, events: int) -> Partial:
-        """What merged in takes back the events that `partial` is of; `events` says how many these are."""
-        return self.inverse(partial)
+        """What merged in takes back the events that `partial` is of, as far as it can: `events` says how many
+        these are."""
+        return self.inverse(partial) if self.invertible else self.zero
 
     def uncorrected(self, partial: Partial) -> int:
         """How many events were to be taken back, and still count in what is shown."""

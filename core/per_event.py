@@ -12,7 +12,7 @@ from core.measures import Measure, Partial
 from core.ratios import DENOMINATOR, NUMERATOR, Ratio
 from core.views import CompiledView, View
 
-__all__ = ["PerEvent"]
+__all__ = ["Derive", "PerEvent"]
 
 Values = Mapping[str, Any]
 Derive = Callable[[Values], Values]
@@ -28,6 +28,7 @@ class PerEvent:
     _key: Mapping[str, Run]
     _where: Run
     _inputs: Mapping[str, Run]
+    _derives: Sequence[Derive] = ()
 
     @classmethod
     def of(
@@ -42,7 +43,12 @@ class PerEvent:
             {name: run(text) for name, text in key.items()},
             run(definition.where or "true"),
             {name: _input(measure, run) for name, measure in view.measures.items()},
+            derives,
         )  # fmt: skip
+
+    def known(self, values: Values) -> Values:
+        """The event's values, and what is derived of it alone."""
+        return _with(values, self._derives)
 
     def key_text(self, values: Values) -> str:
         return self.view.key_of({name: run(values) for name, run in self._key.items()})
@@ -61,12 +67,22 @@ class PerEvent:
 
     def fold(self, events: Iterable[Values]) -> dict[tuple[str, int], Partial]:
         """Partials of the events that count, by key and bucket, as a table holds them."""
+        return {place: self._partial(rows) for place, rows in self._groups(events).items()}
+
+    def taken(self, events: Iterable[Values]) -> dict[tuple[str, int], Partial]:
+        """What merged into partials of these events takes them back, by key and bucket."""
+        return {
+            place: self.view.retracted(self._partial(rows), len(rows))
+            for place, rows in self._groups(events).items()
+        }
+
+    def _groups(self, events: Iterable[Values]) -> dict[tuple[str, int], list[list[Any]]]:
         groups: dict[tuple[str, int], list[list[Any]]] = {}
         for values in events:
             if self.is_counted(values):
                 place = (self.key_text(values), self.bucket(values))
                 groups.setdefault(place, []).append(self.inputs(values))
-        return {place: self._partial(rows) for place, rows in groups.items()}
+        return groups
 
     def _partial(self, rows: list[list[Any]]) -> Partial:
         columns = zip(self.view.measures.values(), zip(*rows, strict=True), strict=True)

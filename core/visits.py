@@ -122,6 +122,9 @@ class Visits(Declaration):
     def reads(self) -> Sequence[str]:
         return tuple(dict.fromkeys((self.user, *self.carry)))
 
+    def origins(self, column: str) -> Sequence[str]:
+        return [name for name in self.carry if column == f"visit_{name}"]
+
     @property
     def gap_micros(self) -> int:
         found = _GAP.fullmatch(self.gap)

@@ -49,6 +49,8 @@ class Evidence:
 
     def _doubts(self) -> list[str]:
         speed = self.speed or SpeedReading()
+        if speed.archive is not None:
+            return list(speed.archive)
         progress = speed.progress and replace(speed.progress, floor=max(speed.floor, speed.progress.floor))
         persons = [speed.persons.doubt] if speed.persons and speed.persons.doubt else []
         return persons + doubts(
@@ -137,8 +139,10 @@ def standing(evidence: Evidence, view: CompiledView, uncorrected: Mapping[str, i
     as it is: no event is missing.
     """
     speed, manifest = evidence.speed, evidence.snapshot.manifest
+    until = "" if speed and speed.archive is not None else ", until the next publish"
     former = outdated(view, speed.persons if speed else None)
-    reasons = [*evidence.reasons, *map(_uncorrected, uncorrected.items()), *map(_outdated, former)]
+    behind = [*map(_uncorrected, uncorrected.items()), *map(_outdated, former)]
+    reasons = [*evidence.reasons, *(reason + until for reason in behind)]
     return {
         "manifest": manifest and _manifest(manifest),
         "generation": speed.generation.id if speed and speed.generation else None,
@@ -151,11 +155,11 @@ def standing(evidence: Evidence, view: CompiledView, uncorrected: Mapping[str, i
 
 def _uncorrected(found: tuple[str, int]) -> str:
     name, events = found
-    return f"{name} still holds what {events} events were before they were corrected, until the next publish"
+    return f"{name} still holds what {events} events were before they were corrected"
 
 
 def _outdated(name: str) -> str:
-    return f"{name} counts by persons as they were before newer pairs of ids came, until the next publish"
+    return f"{name} counts by persons as they were before newer pairs of ids came"
 
 
 def _manifest(manifest: Manifest) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class Desk:
 
     async def ask(self, question: Question) -> Evidence:
         """What both layers say. Raises `IndexBroken` where the batch part cannot be read."""
-        return await self.settled(question.view, partial(self._gather, question, runs_of(question)))
+        return await self.settled(question.view, partial(self.gather, question, runs_of(question)))
 
     async def settled(
         self, view: CompiledView, gather: Callable[[Snapshot, SpeedStore], Awaitable[Found]]
@@ -73,15 +73,16 @@ class Desk:
         return replace(snapshot, index=index), speed
 
     async def _now(self, snapshot: Snapshot) -> tuple[Now, SpeedStore]:
-        """In the past, of which there are versions alone, persons are those of the version."""
+        """Without pairs, persons are those of the version."""
         if self.pairs is None:
             return _of_version(snapshot), self.speed
         now, reading = await self.pairs.now(snapshot)
         return now, PersonSpeed(self.speed, now, reading)
 
-    async def _gather(
+    async def gather(
         self, question: Question, runs: list[Run], snapshot: Snapshot, speed: SpeedStore
     ) -> Evidence:
+        """What a publish and a speed state say, for `settled`."""
         reading, silence = await read_speed(speed, question, snapshot.boundary)
         batch, tiles = self._batch(question, runs, snapshot)
         return Evidence(snapshot, self.semantics, batch, reading, silence, tiles)

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from core.application import BoundSource
 from serving_layer.admission import admit, bound_source, whole_body
 from serving_layer.bodies import MAX_BYTES, Accepted, read_events
+from serving_layer.event_log import EventLog, LogRefuses, LogSilent, Position
 from serving_layer.openapi import EVENTS
-from serving_layer.ports import EventLog, LogRefuses, LogSilent, Position
 from serving_layer.problems import Problem
 from serving_layer.rendering import Json
 from serving_layer.services import Services

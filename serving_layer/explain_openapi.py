@@ -44,10 +44,12 @@ _EXAMPLE = {
     "events": [
         {"partition": 0, "offset": 9730, "segment": 6, "layer": "batch", "event_id": "00029ae084e938cf",
          "event_time": "2015-09-12T06:56:53.496Z", "outcome": "counted", "why": None,
+         "corrected_by": None, "took_back": [],
          "values": {"channel": "#en.wikipedia", "user": "(personal)", "isRobot": True}},
         {"partition": 0, "offset": 9740, "segment": 8, "layer": "speed", "event_id": "00029ae084e938cf",
          "event_time": "2015-09-12T06:56:53.496Z", "outcome": "duplicate",
-         "why": "a copy of 0:9730, which counts", "values": {"channel": "#en.wikipedia"}},
+         "why": "a copy of 0:9730, which counts", "corrected_by": None, "took_back": [],
+         "values": {"channel": "#en.wikipedia"}},
     ],
     "found": {"counted": 2, "duplicate": 1, "excluded": 0, "quarantined": 0},
     "cursor": "0:9740", "unlisted": None, "not_archived": [], "archived_from": None,

@@ -12,7 +12,6 @@ from typing import Any
 from core.application import BoundSource
 from core.buckets import Run, split
 from core.cuts import Offsets
-from core.identity import uses_persons
 from core.manifest import Manifest
 from core.measures import Partial
 from core.semantics import SEMANTIC_VERSION
@@ -21,6 +20,8 @@ from serving_layer.asking import Desk
 from serving_layer.events_behind import EventsBehind, Listing, positions
 from serving_layer.moments import text_of
 from serving_layer.past_desks import Moment, PastDesks
+from serving_layer.person_fields import fields_of
+from serving_layer.person_stores import keys_read
 from serving_layer.ports import Index, Snapshot, SpeedReading, SpeedSilent, SpeedStore
 from serving_layer.problems import Problem
 from serving_layer.questions import Question
@@ -35,10 +36,11 @@ Tile = tuple[int, int, Partial]  # width, bucket, what it holds
 
 @dataclass(frozen=True)
 class _Seen(Evidence):
-    """What both layers said, tile by tile and field by field."""
+    """What both layers said, tile by tile and field by field, of `keys` of the version."""
 
     parts: Sequence[Tile] | None = None
     fields: Sequence[Field] | None = None
+    keys: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,11 @@ class Explainer:
 
     async def explain(self, question: Question, page: Listing) -> dict[str, Any]:
         """The answer as of now, and what it is made of. Raises `Problem` and `IndexBroken`."""
-        _refuse_persons(question)
         seen = await self.desk.settled(question.view, partial(self._gather, question))
         manifest, speed = seen.snapshot.manifest, seen.speed or SpeedReading()
         until = _farther(manifest.offsets if manifest else {}, speed.progress.end if speed.progress else {})
         layers = {"batch": _batch(question, manifest, seen.parts), "speed": _speed(question, seen)}
-        listed = await self._listed(question, manifest, until, "speed", page)
+        listed = await self._listed(question, seen, until, "speed", page)
         return {
             **compose(question, seen),
             "definition": self._definition(question),
@@ -67,30 +68,32 @@ class Explainer:
 
     async def explain_past(self, moment: Moment, question: Question, page: Listing) -> dict[str, Any]:
         """The answer as of a moment of the past; `question` is about a view made by `repeatable`."""
-        _refuse_persons(question)
-        evidence = await self.past.desk(moment).ask(question)
-        manifest = moment.base.manifest
-        tiles = _tiles(question, moment.base.index) if moment.base.index else None
-        added = evidence.speed.buckets if evidence.speed else None
+        desk = self.past.desk(moment)
+        seen = await desk.settled(question.view, partial(_gather_past, desk, question))
+        added = seen.speed.buckets if seen.speed else None
         archive = {
             "positions": positions(moment.between.since, moment.between.until),
             **_shown("buckets", [_bucket(question, at, held) for at, held in added or ()]),
         }
-        layers = {"batch": _batch(question, manifest, tiles), "speed": None, "archive": archive}
-        told = moment.tell(compose(question, evidence))
-        listed = await self._listed(question, manifest, moment.between.until, "archive", page)
+        batch = _batch(question, moment.base.manifest, seen.parts)
+        layers = {"batch": batch, "speed": None, "archive": archive}
+        told = moment.tell(compose(question, seen))
+        listed = await self._listed(question, seen, moment.between.until, "archive", page)
         return {**told, "definition": self._definition(question), "layers": layers, **listed}
 
-    async def _gather(self, question: Question, snapshot: Snapshot, _: SpeedStore) -> _Seen:
+    async def _gather(self, question: Question, snapshot: Snapshot, speed: SpeedStore) -> _Seen:
         asked = Asked(question.view, question.key_text, question.first, question.last, snapshot.boundary)
         silence, reading, fields = None, None, None
         try:
-            reading, fields = await self.fields.read(asked)
+            reading, fields = await fields_of(self.fields, speed).read(asked)
         except SpeedSilent as error:
             silence = str(error)
         parts = _tiles(question, snapshot.index) if snapshot.index else None
         batch = None if parts is None else [(bucket, held) for _, bucket, held in parts]
-        return _Seen(snapshot, self.desk.semantics, batch, reading, silence, len(parts or ()), parts, fields)
+        return _Seen(
+            snapshot, self.desk.semantics, batch, reading, silence, len(parts or ()), parts, fields,
+            keys_read(question.view, question.key_text, snapshot, speed),
+        )  # fmt: skip
 
     def _definition(self, question: Question) -> dict[str, Any]:
         """The words and the code that the number follows."""
@@ -107,22 +110,22 @@ class Explainer:
         }
 
     async def _listed(
-        self, question: Question, manifest: Manifest | None, until: Offsets, newer: str, page: Listing
+        self, question: Question, seen: _Seen, until: Offsets, newer: str, page: Listing
     ) -> dict[str, Any]:
         """The events behind the number, as far as they are archived; why not, where they cannot be listed."""
         stand = await asyncio.to_thread(self.past.master.look)
         below = {p: min(end, stand.end.get(p, 0)) for p, end in until.items()}
+        base = seen.snapshot
         behind = EventsBehind(
-            self.desk.bound, self.past.events, stand, self.past.cuts.all(),
-            manifest.offsets if manifest else {}, below, newer,
-        )  # fmt: skip
+            self.desk.bound, self.past.events, stand, self.past.cuts.all(), base, below, newer
+        )
         span = (question.first, question.last)
         missing: dict[str, Any] = {"not_archived": positions(below, until), "archived_from": None}
         if missing["not_archived"]:
             missing["archived_from"] = iso(self.past.due(stand))
         try:
             async with self.past.turn:
-                found = await asyncio.to_thread(behind.list, question.view, question.key_text, span, page)
+                found = await asyncio.to_thread(behind.list, question.view, seen.keys, span, page)
         except Problem as problem:
             if problem.kind not in ("too-many-records", "not-evaluable"):
                 raise
@@ -130,18 +133,17 @@ class Explainer:
         return {**found, "unlisted": None, **missing}
 
 
+async def _gather_past(desk: Desk, question: Question, snapshot: Snapshot, speed: SpeedStore) -> _Seen:
+    found = await desk.gather(question, runs_of(question), snapshot, speed)
+    parts = _tiles(question, snapshot.index) if snapshot.index else None
+    keys = keys_read(question.view, question.key_text, snapshot, speed)
+    return _Seen(
+        snapshot, found.semantics, found.batch, found.speed, found.silence, found.tiles, parts, keys=keys
+    )
+
+
 def _farther(left: Offsets, right: Offsets) -> dict[int, int]:
     return {p: max(left.get(p, 0), right.get(p, 0)) for p in {*left, *right}}
-
-
-def _refuse_persons(question: Question) -> None:
-    """An explanation reads one key and its events; what is of a person is of many."""
-    if uses_persons(question.view):
-        detail = (
-            f"view {question.view.name!r} is about persons, whose ids and pairs lie in many keys and events: "
-            "it cannot be explained; explain the numbers of the ids, in a view of them"
-        )
-        raise Problem.of_field("not-evaluable", "view", question.view.name, "a view without persons", detail)
 
 
 def _tiles(question: Question, index: Index) -> list[Tile]:

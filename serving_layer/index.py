@@ -5,7 +5,8 @@ Environments close when nobody holds the index any more: a request keeps what it
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from heapq import merge
 from itertools import islice
 from pathlib import Path
@@ -16,14 +17,18 @@ from weakref import WeakValueDictionary
 import lmdb
 
 from core.buckets import Run
-from core.chains import CHAINS_FOLDER
+from core.chain_index import chains_in
+from core.chains import CHAINS_FOLDER, Chain, chain_file
 from core.durability import sha256_of
 from core.index_values import unframe
 from core.keys import index_bucket, index_key, index_partition
+from core.layout import VISITS
 from core.manifest import Manifest
 from core.measures import Partial
 from core.resolutions import FILE, Alone, Resolution, open_resolution
 from core.views import CompiledView
+from core.visit_index import newest_visits
+from core.visits import Visit, Visits
 from serving_layer.index_keys import keys_within
 from serving_layer.ports import Bucketed, Index, IndexBroken, Listed
 
@@ -42,7 +47,7 @@ class LmdbIndex(Index):
     def __init__(self, folder: Path, manifest: Manifest) -> None:
         names = _names(manifest)
         _verify(folder, manifest, names)
-        self._manifest = manifest
+        self._folder, self._manifest = folder, manifest
         self._files = {name: _open(folder / name) for name in names if name != FILE}
         self._persons = open_resolution(folder / FILE) if FILE in manifest.index else Alone()
         self._partitions = Counter(name.partition("/")[0] for name in names)
@@ -81,6 +86,21 @@ class LmdbIndex(Index):
     def persons(self) -> Resolution:
         return self._persons
 
+    def visits(self, declared: Visits, users: Iterable[str]) -> Mapping[str, Visit]:
+        files = self._parts(VISITS)
+        return newest_visits(declared, users, len(files), files.__getitem__)
+
+    def chains(self, digests: Iterable[bytes]) -> Mapping[bytes, Chain]:
+        return chains_in(self._chains, digests)
+
+    @cached_property
+    def _chains(self) -> list[lmdb.Transaction]:
+        names = [name for name in self._manifest.index if name.startswith(f"{CHAINS_FOLDER}/")]
+        if not names:
+            raise IndexBroken(f"version {self._manifest.version} holds no chains of events: publish again")
+        _verify(self._folder, self._manifest, names)
+        return [_open(self._folder / CHAINS_FOLDER / chain_file(number)) for number in range(len(names))]
+
     def _sound(self, view: CompiledView, read: Callable[[], Found]) -> Found:
         try:
             return read()
@@ -117,7 +137,7 @@ _OPEN: WeakValueDictionary[Path, LmdbIndex] = WeakValueDictionary()
 
 
 def _names(manifest: Manifest) -> list[str]:
-    """The files of views. Those of events, which may be larger, only the speed layer reads."""
+    """The files of views. Those of events, which may be larger, are opened when the past is asked for."""
     return [name for name in manifest.index if not name.startswith(f"{CHAINS_FOLDER}/")]
 
 

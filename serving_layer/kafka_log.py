@@ -15,7 +15,7 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPar
 from core.errors import ForeignLog, SourceUnusable
 from core.handoff import check_same_log
 from core.topics import refuse_compacted
-from serving_layer.ports import EventLog, LogRefuses, LogSilent, Position
+from serving_layer.event_log import EventLog, LogRefuses, LogSilent, Position
 
 __all__ = ["KafkaEventLog"]
 

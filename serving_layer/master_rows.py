@@ -4,6 +4,7 @@ A record is what the contract of today makes of its bytes. Typed columns only sa
 of rows that another contract decoded, every one.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +18,7 @@ from core.contracts import Contract
 from core.cuts import Offsets
 from serving_layer.master_log import MasterFile
 
-__all__ = ["MasterRows", "Place", "Row", "Wanted"]
+__all__ = ["Ids", "MasterRows", "Place", "Row", "Wanted"]
 
 Place = tuple[int, int]  # partition and offset
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,15 +36,35 @@ class Row:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which records are looked for: event time in [start, end) in seconds, and values of plain columns.
+    """Which records are looked for: event time in [start, end) in seconds, and the values that columns have.
 
     `refused` takes in the records that the contract refuses, whatever is in them.
     """
 
     start: int
     end: int
-    equal: Mapping[str, Any]
+    among: Mapping[str, Collection[Any]]
     refused: bool = False
+
+
+class Ids:
+    """Event ids that are looked for in many files."""
+
+    def __init__(self, ids: Collection[str]) -> None:
+        self.known, self._sorted = frozenset(ids), sorted(ids)
+        self._array = pa.array(self._sorted, pa.string())
+
+    def has_within(self, first: str, last: str) -> bool:
+        """Whether one of them lies between two, both included."""
+        at = bisect_left(self._sorted, first)
+        return at < len(self._sorted) and self._sorted[at] <= last
+
+    def among(self, column: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
+        """Which ids of a column are among them."""
+        if len(column) < len(self._sorted):
+            # Arrow would hash all of them for each column
+            return pa.array([one in self.known for one in column.to_pylist()], pa.bool_())
+        return pc.is_in(column, self._array)
 
 
 class MasterRows:
@@ -59,7 +80,7 @@ class MasterRows:
     ) -> Iterator[Row]:
         """Records of a file from `start` to before `end`; `spend` is told how many rows are looked at."""
         columns = ["offset", "contract", "reason", self._typed(self._contract.event_time)]
-        columns += [self._typed(name) for name in wanted.equal]
+        columns += [self._typed(name) for name in wanted.among]
         for group in _Groups(file, self._contract.fingerprint, start, end):
             if self._is_elsewhere(group, wanted):
                 continue
@@ -68,24 +89,32 @@ class MasterRows:
             yield from self._rows(group, pc.and_(group.inside(table), self._matching(group, table, wanted)))
 
     def copies(
-        self, file: MasterFile, end: Offsets, ids: Collection[str], spend: Callable[[int], None]
+        self, file: MasterFile, end: Offsets, ids: Ids, spend: Callable[[int], None]
     ) -> Iterator[tuple[str, Place]]:
         """Valid records of a file before `end` whose event id is one of `ids`."""
-        name, known = self._contract.event_id, pa.array(sorted(ids), pa.string())
+        name = self._contract.event_id
         for group in _Groups(file, self._contract.fingerprint, {}, end):
             bounds = group.bounds(self._typed(name)) if group.is_current else None
-            if bounds and not any(bounds[0] <= one <= bounds[1] for one in ids):
+            if bounds and not ids.has_within(*bounds):
                 continue
             spend(group.rows)
             table = group.read(["offset", "contract", "reason", self._typed(name)])
             named, inside = _event(table, name), group.inside(table)
-            found = pc.and_(pc.and_(_typed(group, table), pc.is_in(named, known)), inside)
+            found = pc.and_(pc.and_(_typed(group, table), ids.among(named)), inside)
             offsets = pc.filter(table.column("offset"), found).to_pylist()
             for event_id, offset in zip(pc.filter(named, found).to_pylist(), offsets, strict=True):
                 yield event_id, (file.partition, offset)
             for row in self._rows(group, pc.and_(_stale(group, table), inside)):
-                if row.reason is None and row.values[name] in ids:
+                if row.reason is None and row.values[name] in ids.known:
                     yield str(row.values[name]), row.place
+
+    def at(self, file: MasterFile, offsets: Collection[int], spend: Callable[[int], None]) -> Iterator[Row]:
+        """The records of a file at these offsets."""
+        ends = {file.partition: max(offsets) + 1}
+        wanted = pa.array(sorted(offsets), pa.int64())
+        for group in _Groups(file, self._contract.fingerprint, {file.partition: min(offsets)}, ends):
+            spend(group.rows)
+            yield from self._rows(group, pc.is_in(group.read(["offset"]).column("offset"), wanted))
 
     def _matching(self, group: "_Groups", table: pa.Table, wanted: Wanted) -> pa.ChunkedArray:
         times = pc.cast(
@@ -98,8 +127,8 @@ class MasterRows:
             pc.greater_equal(times, wanted.start * 1_000_000), pc.less(times, wanted.end * 1_000_000)
         )
         found = pc.and_(_typed(group, table), pc.fill_null(inside, False))
-        for name, value in wanted.equal.items():
-            found = pc.and_(found, _equal(_event(table, name), value))
+        for name, values in wanted.among.items():
+            found = pc.and_(found, _among(_event(table, name), values))
         if wanted.refused:
             found = pc.or_(found, pc.is_valid(table.column("reason")))
         return pc.or_(found, _stale(group, table))
@@ -204,10 +233,11 @@ def _event(table: pa.Table, name: str) -> pa.ChunkedArray:
     return pc.struct_field(held, name)
 
 
-def _equal(column: pa.ChunkedArray, value: Any) -> pa.ChunkedArray:
-    if pa.types.is_null(column.type) or value is None:
-        return pc.is_null(column)
-    return pc.fill_null(pc.equal(column, pa.scalar(value, column.type)), False)
+def _among(column: pa.ChunkedArray, values: Collection[Any]) -> pa.ChunkedArray:
+    """Which rows have one of these values, of which NULL may be one."""
+    known = [] if pa.types.is_null(column.type) else [value for value in values if value is not None]
+    found = pc.is_in(column, pa.array(known, column.type))
+    return pc.or_(found, pc.is_null(column)) if None in values else found
 
 
 def _micros(moment: datetime) -> int:

@@ -9,10 +9,12 @@ from typing import Any
 from core.application import BoundSource
 from core.cuts import Cut, CutRegistry, Offsets, offsets_to, reaches
 from core.folders import Folders
+from core.identity import identity_of
 from core.repeatable import repeatable
 from serving_layer.answers import compose
 from serving_layer.asking import Desk
 from serving_layer.kept import Kept, weight
+from serving_layer.live_pairs import LivePairs
 from serving_layer.master_events import Limits, MasterEvents
 from serving_layer.master_log import MasterLog, Stand
 from serving_layer.past import Past
@@ -41,10 +43,9 @@ class Moment:
     settled: bool
 
     def tell(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """An answer about this moment: complete, for all of the log up to it is in these parts."""
+        """An answer about this moment: all of the log up to it is in these parts."""
         read = {**answer["read"], "fields": 0, "events": answer["read"]["fields"]}
-        vouched: dict[str, Any] = {"generation": None, "as_of": None, "complete": True, "reasons": []}
-        return {**_archive_named(answer), **vouched, "past": self.report(), "read": read}
+        return {**_archive_named(answer), "past": self.report(), "read": read}
 
     def report(self) -> dict[str, Any]:
         """Which moment it is, and what of the log lies between it and the version that was read."""
@@ -117,8 +118,9 @@ class PastDesks:
 
     def desk(self, moment: Moment) -> Desk:
         """What answers questions about views made by `repeatable`."""
-        store = PastStore(self.bound, self.events, moment.between, self.turn)
-        return Desk(self.bound, self.semantics, _Fixed(moment.base), store, merged=self._merged)
+        store = PastStore(self.bound, self.events, moment.base, moment.between, self.turn)
+        pairs = LivePairs(self.bound, store, self.folders) if identity_of(self.bound.declarations) else None
+        return Desk(self.bound, self.semantics, _Fixed(moment.base), store, pairs, merged=self._merged)
 
     def _moment(self, past: Past) -> Moment:
         cuts, stand = self.cuts.all(), self.master.look()

@@ -5,25 +5,31 @@ It stands in the speed layer's place, so that the past is asked the same questio
 
 import asyncio
 from asyncio import Semaphore
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from core.application import BoundSource
-from core.corrections import corrections_of
 from core.cuts import Cut, Offsets
-from core.errors import NotEvaluable
+from core.declarations import Declaration
+from core.measures import Partial
 from core.per_event import PerEvent
 from core.periods import Periods
+from core.uncorrected import Uncorrected
 from core.views import CompiledView
+from serving_layer.deriving import applied, derive, history_of
 from serving_layer.master_events import MasterEvents, Search
 from serving_layer.master_log import MasterFile, Stand
+from serving_layer.master_rows import Row
 from serving_layer.moments import EARLIEST, LATEST
-from serving_layer.ports import Bucketed, Choose, ReadKeys, SpeedReading, SpeedStore
+from serving_layer.past_events import Before, PastEvent, read_records, records_of
+from serving_layer.ports import Bucketed, Choose, ReadKeys, Snapshot, SpeedReading, SpeedStore
 from serving_layer.problems import Problem
 
-__all__ = ["Between", "PastStore", "applied"]
+__all__ = ["Between", "PastStore"]
 
 Buckets = Mapping[str, Sequence[Bucketed]]
+Placed = Mapping[tuple[str, int], Partial]
 Span = tuple[int, int]
 
 
@@ -53,13 +59,17 @@ class PastStore(SpeedStore):
     Reading many takes a while, in which every other request is slower: `turn` lets one do so at a time.
     """
 
-    def __init__(self, bound: BoundSource, events: MasterEvents, between: Between, turn: Semaphore) -> None:
-        self._bound, self._events, self._between, self._turn = bound, events, between, turn
+    def __init__(
+        self, bound: BoundSource, events: MasterEvents, base: Snapshot, between: Between, turn: Semaphore
+    ) -> None:
+        self._bound, self._events, self._base, self._between = bound, events, base, between
+        self._turn = turn
+        self._derived: dict[Sequence[Declaration], tuple[list[PastEvent], tuple[str, ...]]] = {}
 
     async def read(
         self, view: CompiledView, key: str, span: Span, boundary: int, every: Periods | None = None
     ) -> SpeedReading:
-        reading, found = await self._read(view, span, lambda text: text == key, key)
+        reading, found = await self._read(view, span, frozenset([key]).__contains__, [key])
         return replace(reading, buckets=None if found is None else found.get(key, ()))
 
     async def read_many(
@@ -70,7 +80,7 @@ class PastStore(SpeedStore):
         boundary: int,
         every: Periods | None = None,
     ) -> ReadKeys:
-        reading, found = await self._read(view, span, frozenset(keys).__contains__)
+        reading, found = await self._read(view, span, frozenset(keys).__contains__, keys)
         return reading, None if found is None else {key: found.get(key, ()) for key in keys}
 
     async def read_listed(
@@ -90,55 +100,83 @@ class PastStore(SpeedStore):
         return reading, {key: _within(span, held[key]) for key in chosen if key in held}
 
     async def state(self) -> SpeedReading:
-        return SpeedReading()
+        return SpeedReading(archive=())
 
     async def _read(
-        self, view: CompiledView, span: Span, accepts: Callable[[str], bool], key: str | None = None
+        self, view: CompiledView, span: Span, accepts: Callable[[str], bool], keys: Sequence[str] = ()
     ) -> tuple[SpeedReading, Buckets | None]:
         """No buckets where the version itself reaches the position."""
         if not self._between.records:
-            return SpeedReading(), None
-        search = Search(accepts, *span, self._between.since, self._between.until, key)
+            return SpeedReading(archive=()), None
+        search = Search(accepts, *span, self._between.since, self._between.until, keys)
         async with self._turn:
             return await asyncio.to_thread(self._fold, view, search)
 
     def _fold(self, view: CompiledView, search: Search) -> tuple[SpeedReading, Buckets]:
-        of, events, stand = applied(self._bound, view), self._events, self._between.stand
+        of, history = applied(self._bound, view), history_of(self._bound, view)
+        if not history:
+            counted = [row.values for row in self._found(of, search)]
+            return SpeedReading(fields=len(counted), archive=()), _by_key(of.fold(counted))
+        events, reasons = self._derived_by(history, view)
+        mine = [event for event in events if search.takes(of, event.values)]
+        counted = [event.values for event in mine if event.counts]
+        taken = [event.values for event in mine if event.sign < 0 and of.is_counted(event.values)]
+        stuck = _stuck(view, len(taken)) if taken else []
+        reading = SpeedReading(fields=len(counted) + len(taken), archive=[*reasons, *stuck])
+        return reading, _by_key(_merged(view, of.fold(counted), of.taken(taken)))
+
+    def _found(self, of: PerEvent, search: Search) -> list[Row]:
+        """The events of a search, each id once."""
+        events, stand = self._events, self._between.stand
         rows = events.find(stand, of, search)
         first = events.first(stand, {events.event_id(row) for row in rows}, search.until, self._between.cuts)
-        counted = [row for row in rows if first[events.event_id(row)] == row.place]
-        found: dict[str, list[Bucketed]] = {}
-        for (text, bucket), partial in sorted(of.fold(row.values for row in counted).items()):
-            found.setdefault(text, []).append((bucket, partial))
-        return SpeedReading(fields=len(counted)), found
+        return [row for row in rows if first[events.event_id(row)] == row.place]
+
+    def _derived_by(
+        self, history: Sequence[Declaration], view: CompiledView
+    ) -> tuple[list[PastEvent], tuple[str, ...]]:
+        """All events between: a question of persons asks for the pairs of ids before it asks its own."""
+        place = tuple(history)
+        if place not in self._derived:
+            between = self._between
+            records = read_records(self._events, between.stand, between.since, between.until, between.cuts)
+            before = Before.of(self._bound, self._base, self._base.index, self._older)
+            self._derived[place] = derive(records.events, history, view, before), before.reasons
+        return self._derived[place]
+
+    def _older(self, column: str, values: Collection[Any]) -> Sequence[PastEvent] | None:
+        """Events below the version's boundary; None for a column that no record has, and for too many."""
+        events, between = self._events, self._between
+        if column not in self._bound.contract.types:
+            return None
+        try:
+            rows = events.having(between.stand, between.since, column, values)
+            return records_of(rows, events, between.stand, between.since, between.cuts).events
+        except Problem as problem:
+            if problem.kind != "too-many-records":
+                raise
+            return None
+
+
+def _stuck(view: CompiledView, taken: int) -> list[str]:
+    """Why measures that nothing can be subtracted from are not right, where none is told by itself."""
+    names = [
+        name for name, one in view.measures.items() if not (one.invertible or isinstance(one, Uncorrected))
+    ]
+    return [f"{name} still holds what {taken} events were before others came before them" for name in names]
+
+
+def _merged(view: CompiledView, counted: Placed, taken: Placed) -> Placed:
+    both = {at: view.merge(counted[at], taken[at]) for at in counted.keys() & taken.keys()}
+    return {**counted, **taken, **both}
+
+
+def _by_key(found: Placed) -> dict[str, list[Bucketed]]:
+    by_key: dict[str, list[Bucketed]] = {}
+    for (text, bucket), partial in sorted(found.items()):
+        by_key.setdefault(text, []).append((bucket, partial))
+    return by_key
 
 
 def _within(span: Span, found: Sequence[Bucketed]) -> list[Bucketed]:
     return [each for each in found if span[0] <= each[0] < span[1]]
-
-
-def applied(bound: BoundSource, view: CompiledView) -> PerEvent:
-    """The view for single events. Raises `Problem` for one that only Spark can compute, or that needs more
-    of an event than the record of it."""
-    if corrections_of(bound.source):
-        detail = (
-            f"events of source {bound.source.name!r} may be corrected by later ones, which single records do "
-            "not tell; ask for a retained version, which Spark made"
-        )
-        raise Problem.of_field("not-evaluable", "view", view.name, "version=N", detail)
-    derived = [(one, one.of_event()) for one in bound.deriving(view)]
-    history = [
-        name for one, derive in derived if derive is None for name in one.columns if name in view.reads
-    ]
-    if history:
-        detail = (
-            f"view {view.name!r} uses {', '.join(history)}, which are derived from the events before: they "
-            "cannot be told of single records; ask for a retained version, which Spark made"
-        )
-        raise Problem.of_field("not-evaluable", "view", view.name, "version=N", detail)
-    derives = [derive for _, derive in derived if derive is not None]
-    try:
-        return PerEvent.of(bound.definitions[view.name], view, bound.columns, derives)
-    except NotEvaluable as error:
-        detail = f"{error}; ask for a retained version, which Spark made"
-        raise Problem.of_field("not-evaluable", "view", view.name, "version=N", detail) from error

@@ -1,14 +1,16 @@
 """Both stores, asked about persons: whichever id of one a key names, all parts of the person are read."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from core.buckets import Run
+from core.chains import Chain
 from core.identity import person_part
 from core.keys import key_text, parse_key
 from core.periods import Periods
 from core.resolutions import Resolution
 from core.views import CompiledView
+from core.visits import Visit, Visits
 from serving_layer.person_keys import PersonKeys
 from serving_layer.persons import Now, names_person
 from serving_layer.ports import (
@@ -18,12 +20,13 @@ from serving_layer.ports import (
     Listed,
     PersonNote,
     ReadKeys,
+    Snapshot,
     SpeedReading,
     SpeedSilent,
     SpeedStore,
 )
 
-__all__ = ["PersonIndex", "PersonSpeed", "SilentSpeed"]
+__all__ = ["PersonIndex", "PersonSpeed", "SilentSpeed", "keys_read"]
 
 Span = tuple[int, int]
 
@@ -54,6 +57,12 @@ class PersonIndex(Index):
 
     def parts(self, view: CompiledView, key: str) -> tuple[str, ...]:
         return tuple(self.now.published_keys(view, key))
+
+    def visits(self, declared: Visits, users: Iterable[str]) -> Mapping[str, Visit]:
+        return self.inner.visits(declared, users)
+
+    def chains(self, digests: Iterable[bytes]) -> Mapping[bytes, Chain]:
+        return self.inner.chains(digests)
 
 
 @dataclass(frozen=True)
@@ -88,7 +97,7 @@ class PersonSpeed(SpeedStore):
         asked = sorted({one for each in of.values() for one in each})
         reading, found = await self.inner.read_many(view, asked, span, boundary, every)
         doubt = next((note.doubt for note in notes if note.doubt), None)
-        return self._told(reading, replace(self.now.note, doubt=doubt)), _gathered(of, found)
+        return self.told(reading, replace(self.now.note, doubt=doubt)), _gathered(of, found)
 
     async def read_listed(
         self,
@@ -112,7 +121,7 @@ class PersonSpeed(SpeedStore):
 
         within = prefix if alike else _before_person(view, prefix)
         reading, found = await self.inner.read_listed(view, within, span, boundary, chosen, every)
-        return self._told(reading, self.now.listed), _gathered(of, found)
+        return self.told(reading, self.now.listed), _gathered(of, found)
 
     async def state(self) -> SpeedReading:
         return await self.inner.state()
@@ -120,8 +129,11 @@ class PersonSpeed(SpeedStore):
     def whole(self, view: CompiledView, key: str) -> str:
         return self.now.root(view, key)
 
-    def _told(self, reading: SpeedReading, note: PersonNote) -> SpeedReading:
-        """A generation that readers moved to meanwhile may count by other persons: that is no answer."""
+    def told(self, reading: SpeedReading, note: PersonNote) -> SpeedReading:
+        """A reading, and by which persons it is.
+
+        A generation that readers moved to meanwhile may count by other persons: that is no answer.
+        """
         if reading.generation != self.vouched.generation:
             raise SpeedSilent("the speed state changed while persons were looked up: ask again")
         lease = self.vouched.lease if reading.lease else None
@@ -172,6 +184,13 @@ class SilentSpeed(SpeedStore):
 def _before_person(view: CompiledView, prefix: str) -> str:
     """The parts that keys of all ids of a person have in common."""
     return key_text(parse_key(prefix)[: person_part(view)]) if names_person(view, prefix) else prefix
+
+
+def keys_read(view: CompiledView, key: str, snapshot: Snapshot, speed: SpeedStore) -> Sequence[str]:
+    """The keys of a version whose events an answer about `key` holds, by the stores that were asked."""
+    if isinstance(speed, PersonSpeed):
+        return speed.now.published_keys(view, key)
+    return snapshot.index.parts(view, key) if snapshot.index else [key]
 
 
 def _gathered(

@@ -1,11 +1,12 @@
-"""What the routes need of the world: an index, a speed state, a log. Each has a fake for tests."""
+"""What the routes need of the world: an index and a speed state. Each has a fake for tests."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from core.buckets import Run
+from core.chains import Chain
 from core.errors import LambdaError
 from core.handoff import Generation, Lease, Progress
 from core.manifest import Manifest, Pointer
@@ -13,11 +14,11 @@ from core.measures import Partial
 from core.periods import Periods
 from core.resolutions import Alone, Resolution
 from core.views import CompiledView
+from core.visits import Visit, Visits
 
 __all__ = [
-    "Bucketed", "Choose", "EventLog", "Index", "IndexBroken", "Listed", "LogRefuses", "LogSilent",
-    "PersonNote", "Position", "ReadKeys", "Snapshot", "SpeedReading", "SpeedSilent", "SpeedStore",
-    "TooManyHashes", "Versions",
+    "Bucketed", "Choose", "Index", "IndexBroken", "Listed", "PersonNote", "ReadKeys", "Snapshot",
+    "SpeedReading", "SpeedSilent", "SpeedStore", "TooManyHashes", "Versions",
 ]  # fmt: skip
 
 Bucketed = tuple[int, Partial]  # the start of a bucket or tile in seconds, and what it holds
@@ -33,14 +34,6 @@ class SpeedSilent(LambdaError):
 
 class TooManyHashes(LambdaError):
     """More of the speed state was touched since the boundary than a process keeps lists of."""
-
-
-class LogSilent(LambdaError):
-    """Kafka did not confirm in time: what was sent may be in the log or not."""
-
-
-class LogRefuses(LambdaError):
-    """The topic cannot take events; its text says why and names the way out."""
 
 
 class Index(ABC):
@@ -67,6 +60,17 @@ class Index(ABC):
     def persons(self) -> Resolution:
         """Which ids are one person in this version."""
         return Alone()
+
+    def visits(self, declared: Visits, users: Iterable[str]) -> Mapping[str, Visit]:
+        """The newest visit at the version's boundary of each of these users who has one.
+
+        Raises `IndexBroken`.
+        """
+        return {}
+
+    def chains(self, digests: Iterable[bytes]) -> Mapping[bytes, Chain]:
+        """What the version knows of these chains of corrected events. Raises `IndexBroken`."""
+        return {}
 
     def parts(self, view: CompiledView, key: str) -> tuple[str, ...]:
         """The keys of the version that are read for a key."""
@@ -161,6 +165,7 @@ class SpeedReading:
     successor: tuple[str, Progress | None] | None = None
     condemned: str | None = None
     persons: PersonNote | None = None
+    archive: Sequence[str] | None = None
 
 
 # what was read of several keys: buckets by key, None where there is nothing that could be read
@@ -220,30 +225,3 @@ class SpeedStore(ABC):
     def whole(self, view: CompiledView, key: str) -> str:
         """One key in place of all that have the same answer, also of the first parts of keys."""
         return key
-
-
-@dataclass(frozen=True)
-class Position:
-    """Where a record lies in the log."""
-
-    partition: int
-    offset: int
-
-
-class EventLog(ABC):
-    """The logs of all sources."""
-
-    @abstractmethod
-    def append(self, topic: str, records: Sequence[tuple[bytes, bytes]]) -> list[Position]:
-        """Write (key, value) records and wait until every replica in sync has them.
-
-        Blocks. Raises `LogSilent` if that is not confirmed in time, `LogRefuses` if it never will be.
-        """
-
-    @abstractmethod
-    def ends(self, topic: str) -> Mapping[int, int]:
-        """For each partition the offset of its next record. Blocks. Raises `LogSilent` or `LogRefuses`."""
-
-    @abstractmethod
-    def close(self) -> None:
-        """Send what waits, and let go of the cluster."""

@@ -84,10 +84,15 @@ _FINDING = _record(
     ),
     keys=_list(_record(key=_TEXT, segment=_WHOLE, bucket=_WHOLE, expected={}, found={})),
 )  # fmt: skip
+_PLACE = _record(partition=_WHOLE, offset=_WHOLE, event_id=_TEXT)
 _EVENT = _record(
     partition=_WHOLE, offset=_WHOLE, segment=_WHOLE, event_id=_or_null(_TEXT), event_time=_or_null(_TEXT),
     layer={"type": "string", "enum": ["batch", "speed", "archive"]}, why=_or_null(_TEXT), values=_ANYTHING,
-    outcome={"type": "string", "enum": ["counted", "duplicate", "excluded", "quarantined"]},
+    outcome={
+        "type": "string",
+        "enum": ["counted", "duplicate", "excluded", "quarantined", "corrected", "retraction"],
+    },
+    corrected_by=_or_null(_PLACE), took_back=_list(_PLACE),
 )  # fmt: skip
 _VERSION = _record(version=_WHOLE, boundary=_WHOLE, published_at=_TEXT, current=_TRUTH, retained=_TRUTH)
 _PROBLEM: Schema = {

@@ -15,6 +15,7 @@ from core.layout import Layout
 from core.logs import Logger, get_logger
 from serving_layer.asking import Desk
 from serving_layer.changes import Changes, RedisChanges
+from serving_layer.event_log import EventLog
 from serving_layer.explaining import Explainer
 from serving_layer.kafka_log import KafkaEventLog
 from serving_layer.live_pairs import LivePairs
@@ -22,7 +23,6 @@ from serving_layer.master_events import Limits
 from serving_layer.metrics import Metrics
 from serving_layer.past_desks import PastDesks
 from serving_layer.pipes import Address, Pipe
-from serving_layer.ports import EventLog
 from serving_layer.series import Series
 from serving_layer.snapshots import Watch
 from serving_layer.speed_fields import RedisSpeedFields

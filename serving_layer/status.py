@@ -17,11 +17,9 @@ from core.handoff import Progress
 from core.handoffs import Handoffs, summary
 from serving_layer.archive_position import archived
 from serving_layer.asking import Desk
+from serving_layer.event_log import EventLog, LogRefuses, LogSilent
 from serving_layer.ports import (
-    EventLog,
     IndexBroken,
-    LogRefuses,
-    LogSilent,
     Snapshot,
     SpeedReading,
     SpeedSilent,

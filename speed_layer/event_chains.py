@@ -13,7 +13,8 @@ from typing import Any, cast
 import lmdb
 from redis import Redis
 
-from core.chains import NOTHING, Chain, Link, Named, chain_file, chain_part
+from core.chain_index import chains_in
+from core.chains import NOTHING, Chain, Link, Named, chain_file
 from core.layout import Layout, mark_shard
 from speed_layer.faults import naming
 from speed_layer.scripts import KEEP, Fence, run, unpacked
@@ -34,12 +35,7 @@ class History:
 
     def look(self, digests: Iterable[bytes]) -> dict[bytes, Chain]:
         """Those chains that are there."""
-        transactions, found = self._transactions(), dict[bytes, Chain]()
-        for digest in digests:
-            packed = transactions[chain_part(digest, self.files)].get(digest)
-            if packed is not None:
-                found[digest] = Chain.unpack(digest, bytes(packed))
-        return found
+        return chains_in(self._transactions(), digests)
 
     def _transactions(self) -> list[lmdb.Transaction]:
         if self.folder not in _OPEN:

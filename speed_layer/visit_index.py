@@ -16,11 +16,10 @@ import lmdb
 from core.durability import sha256_of
 from core.errors import StateLost
 from core.folders import Folders
-from core.index_values import unframe
-from core.keys import index_key, index_partition
 from core.layout import VISITS
 from core.manifest import Manifest
-from core.visits import Visit, Visits, user_key
+from core.visit_index import newest_visits
+from core.visits import Visit, Visits
 
 __all__ = ["VisitIndex", "choose"]
 
@@ -45,14 +44,7 @@ class VisitIndex:
     def look_up(self, visits: Visits, users: Iterable[str]) -> dict[str, Visit]:
         """The newest visit of each user who has one; raises `StateLost` for a file that is not the
         manifest's."""
-        found = dict[str, Visit]()
-        for user in users:
-            key = user_key(user)
-            value = self._file(index_partition(key, len(self.files))).get(index_key(key, 0, 0))
-            at = None if value is None else unframe(value, key)
-            if value is not None and at is not None:
-                found[user] = visits.unpack(value, at)
-        return found
+        return newest_visits(visits, users, len(self.files), self._file)
 
     def _file(self, number: int) -> lmdb.Transaction:
         name, checksum = next(each for each in self.files if each[0] == f"{VISITS}/{number}.mdb")

@@ -101,12 +101,17 @@ class Bench:
 def bench(spark: SparkSession, settings: Settings, *views: str) -> Bench:
     """Wikipedia's edits and some of their views, in an empty folder."""
     bound = Application.load(settings.application, settings.contracts_dir).source()
+    made = bench_of(spark, settings, bound)
+    return made.of([bound.definitions[name] for name in views]) if views else made
+
+
+def bench_of(spark: SparkSession, settings: Settings, bound: BoundSource) -> Bench:
+    """Any source, in an empty folder."""
     build_session("test")
     log = EditsLog(Path())
     run = BatchRun(spark, settings, bound, log, NoRedis(), LOG)
     log.table = run.folders.master
-    made = Bench(run)
-    return made.of([bound.definitions[name] for name in views]) if views else made
+    return Bench(run)
 
 
 def differing(view: CompiledView, left: Mapping[Place, Partial], right: Mapping[Place, Partial]) -> list[Any]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.state import manifest_of, publish
+from core.application import BoundSource
 from core.contracts import Contract
 from core.cuts import Cut, Offsets, offsets_to, segment_of
 from core.decoded import decode_column
@@ -33,19 +34,18 @@ class Master:
     """Records as they are appended, by their position; files as the archive writes them."""
 
     data: Path
+    bound: BoundSource = BOUND
     records: dict[Place, bytes] = field(default_factory=dict)
     end: dict[int, int] = field(default_factory=dict)
     commits: int = 0
 
     @property
     def folders(self) -> Folders:
-        return Folders(self.data, BOUND.source.name)
+        return Folders(self.data, self.bound.source.name)
 
-    def append(
-        self, *parts: Sequence[Record], contract: Contract = BOUND.contract, int96: bool = False
-    ) -> None:
+    def append(self, *parts: Sequence[Record], contract: Contract | None = None, int96: bool = False) -> None:
         """The next records of each partition, one commit."""
-        actions = []
+        actions, contract = [], contract or self.bound.contract
         for partition, part in enumerate(parts):
             start = self.end.get(partition, 0)
             raw = [each if isinstance(each, bytes) else orjson.dumps(dict(each)) for each in part]
@@ -76,14 +76,19 @@ class Master:
 
     def counted(self, until: Offsets) -> list[dict[str, Any]]:
         """The events below a position, each id once: the first in the order of segment and position."""
-        cuts, found = self.folders.cuts().all(), dict[str, tuple[Any, dict[str, Any]]]()
+        return [event for _, event in self.placed(until)]
+
+    def placed(self, until: Offsets) -> list[tuple[tuple[int, int, int], dict[str, Any]]]:
+        """The same with segment, partition and offset of each."""
+        cuts, decode = self.folders.cuts().all(), self.bound.contract.decoder().decode
+        found = dict[str, tuple[tuple[int, int, int], dict[str, Any]]]()
         for (partition, offset), raw in self.records.items():
-            if offset >= until.get(partition, 0) or BOUND.contract.decoder().decode(raw).reason is not None:
+            if offset >= until.get(partition, 0) or decode(raw).reason is not None:
                 continue
             event, rank = orjson.loads(raw), (segment_of(partition, offset, cuts), partition, offset)
             if event["event_id"] not in found or rank < found[event["event_id"]][0]:
                 found[event["event_id"]] = (rank, event)
-        return [event for _, event in found.values()]
+        return list(found.values())
 
     def measures(self, view: CompiledView, key: str, span: tuple[int, int], until: Offsets) -> dict[str, Any]:
         """What an answer shows as of a position."""

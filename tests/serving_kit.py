@@ -23,17 +23,14 @@ from core.measures import Partial
 from core.periods import Periods
 from core.views import CompiledView
 from serving_layer.asking import Desk
+from serving_layer.event_log import EventLog, LogRefuses, LogSilent, Position
 from serving_layer.pipes import Command, Pipe
 from serving_layer.ports import (
     Bucketed,
     Choose,
-    EventLog,
     Index,
     IndexBroken,
     Listed,
-    LogRefuses,
-    LogSilent,
-    Position,
     ReadKeys,
     Snapshot,
     SpeedReading,

@@ -10,11 +10,11 @@ from redis import Redis
 
 from conf.settings import Settings
 from core.equality import Cause
+from core.groups import resolution
 from core.keys import index_text, key_text
 from core.manifest import Manifest
 from core.resolutions import FILE, open_resolution
 from serving_layer.past import Past
-from serving_layer.problems import Problem
 from tests.identity_kit import Asking, Event, People, chain, event, names, open_people, said
 from tests.speed_kit import meta_of, running, until
 
@@ -146,25 +146,28 @@ def test_persons_through_two_publishes_and_a_rebuild(world: People) -> None:
         persons = check_version(world, second)
         assert persons["h11"] == "g0" and "x" not in persons
         check_correction(world, first, second)
-        check_past(world, first)
+        check_past(world, first, second)
         until(lambda: meta_of(world)["resolution"] == second.resolution, PATIENCE)
         check_answers(world, asking, world.persons())
 
 
-def check_past(world: People, first: Manifest) -> None:
-    """As of a version its persons are asked, by any of their ids; between versions nobody knows them."""
-    persons = world.persons(below=first.boundary)
-    for id_ in ("h11", "c", "y", "alone"):
-        mine = [
-            one for segment, *_, one in world.events()
-            if segment < first.boundary and one["user"] is not None
-            if persons.get(one["user"], one["user"]) == persons.get(id_, id_)
-        ]  # fmt: skip
-        answer = world.as_of(Past(version=first.version), "by_person", person=id_)
-        assert answer["rows"][0]["measures"]["n"] == len(mine) and answer["complete"]
-    with pytest.raises(Problem, match="ask for a retained version"):
-        one_later = {**first.offsets, 0: first.offsets[0] + 1}
-        world.as_of(Past(offsets=one_later), "by_person", person="a")
+def check_past(world: People, first: Manifest, second: Manifest) -> None:
+    """As of a version its persons are asked, by any of their ids; between versions pairs since join them."""
+    published = world.persons(below=first.boundary)
+    moments = [(first.boundary, Past(version=first.version))]
+    moments += [(cut, Past(cut=cut)) for cut in range(first.boundary + 1, second.boundary)]
+    assert len(moments) > 2
+    for cut, moment in moments:
+        persons = resolution([*published.items(), *world.persons(below=cut).items()])
+        for id_ in ("h11", "c", "y", "alone"):
+            mine = [
+                one for segment, *_, one in world.events()
+                if segment < cut and one["user"] is not None
+                if persons.get(one["user"], one["user"]) == persons.get(id_, id_)
+            ]  # fmt: skip
+            answer = world.as_of(moment, "by_person", person=id_)
+            assert answer["rows"][0]["measures"]["n"] == len(mine) and answer["complete"]
+            assert answer["identity"]["resolution"] == first.version
 
 
 def check_correction(world: People, first: Manifest, second: Manifest) -> None:

@@ -14,8 +14,8 @@ from conf.clients import kafka_options
 from conf.settings import Settings
 from core.errors import ForeignLog, RecordsLost
 from core.layout import Layout
+from serving_layer.event_log import LogRefuses
 from serving_layer.kafka_log import KafkaEventLog
-from serving_layer.ports import LogRefuses
 from speed_layer.clients import RedisAddress
 from speed_layer.log import KafkaLog
 from speed_layer.opening import Opening

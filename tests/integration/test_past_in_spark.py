@@ -110,7 +110,7 @@ def test_a_range_of_time_is_read_from_the_row_groups_that_hold_it_once_their_tim
         at = f"2015-09-12T{hour:02}:10:00Z"
         made.archive([edit(10 * hour + n, event_time=at, isRobot=True) for n in range(4)], [])
     rows, files = MasterRows(made.bound.contract), MasterLog(made.run.folders.master).look().files
-    wanted = Wanted(1_442_016_000 + 3600, 1_442_016_000 + 7200, {"channel": "#en.wikipedia"})
+    wanted = Wanted(1_442_016_000 + 3600, 1_442_016_000 + 7200, {"channel": ["#en.wikipedia"]})
 
     def look() -> tuple[list[str], int]:
         spent: list[int] = []

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.chains import NOTHING, Chain, Link, Named, asked, chain_digest, is_matched, taken_back
+from core.chains import NOTHING, Chain, Link, Named, asked, chain_digest, is_matched, stopped_at, taken_back
 from tests.corrections import Sent, counting, firsts, retracts, stopped_by, unmatched
 
 SOME = settings(max_examples=300, deadline=None)
@@ -58,6 +58,14 @@ def truth(log: Sequence[Sent]) -> dict[int, int]:
 @given(LOGS)
 def test_an_event_is_taken_back_once_where_the_loop_says(log: list[Sent]) -> None:
     assert backwards(log, chains(log, firsts(log))) == truth(log)
+
+
+@SOME
+@given(LOGS)
+def test_where_an_event_stops_is_where_the_loop_says(log: list[Sent]) -> None:
+    known = chains(log, firsts(log))
+    found = {at: stopped_at(link(log, at), lambda name: known.get(name, NOTHING)) for at in firsts(log)}
+    assert found == {at: stopped_by(log, at) for at in firsts(log)}
 
 
 @SOME

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from batch_layer.deriving import History, check_additive
 from batch_layer.deriving import derive as derive_in_batch
 from batch_layer.segment_events import Contested, SegmentEvents
-from core import Count, Source, Sum, View
+from core import Count, Source, Sum, View, Visits
 from core.application import BoundSource
 from core.contracts import Contract
 from core.declarations import Declaration, step_of
@@ -19,7 +19,7 @@ from core.equality import Cause
 from core.errors import DefinitionError, NotExact, UnknownName
 from core.semantics import meaning_of, semantics_hash
 from core.views import find
-from serving_layer.past_store import applied
+from serving_layer.deriving import applied, history_of
 from serving_layer.problems import Problem
 from speed_layer.plan import Plan
 from tests.unit.test_application import CONTRACT
@@ -143,9 +143,20 @@ def test_a_doubt_about_a_derived_column_touches_the_views_that_use_it() -> None:
     assert SegmentEvents(frame, False, (about_rank,)).contested == (about_rank,)
 
 
-def test_single_records_do_not_tell_what_is_derived_from_those_before() -> None:
+def test_what_the_api_derives_nothing_of_is_refused_where_a_view_needs_it() -> None:
     made = bound(ORDERS, FIRSTS, PLAIN)
-    with pytest.raises(Problem, match="uses rank, which are derived from the events before") as caught:
-        applied(made, made.views["firsts"])
+    with pytest.raises(Problem, match="the API derives nothing of Ranks") as caught:
+        history_of(made, made.views["firsts"])
     assert (caught.value.kind, caught.value.extensions["allowed"]) == ("not-evaluable", "version=N")
+    assert history_of(made, made.views["plain"]) == []
     assert applied(made, made.views["plain"]).view.name == "plain"
+
+
+def test_a_view_needs_what_its_columns_are_derived_from_as_well() -> None:
+    pages = Visits(user="buyer").bind({"buyer": "string"})
+    made = replace(
+        bound(ORDERS, FIRSTS, PLAIN), declarations=(Ranks(by="buyer", name="buyer"), pages, Ranks())
+    )
+    firsts = made.views["firsts"]
+    assert made.deriving(firsts) == [Ranks(by="buyer", name="buyer"), Ranks()]
+    assert made.deriving(made.views["plain"]) == []

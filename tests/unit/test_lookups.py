@@ -15,7 +15,7 @@ from core.contracts import Contract
 from core.errors import DefinitionError, UnknownName
 from core.semantics import semantics_hash
 from core.tables import TableRefused, digest_of
-from serving_layer.past_store import applied
+from serving_layer.deriving import applied
 from speed_layer.plan import Plan
 from tests.unit.test_application import CONTRACT
 

@@ -9,10 +9,15 @@ from typing import Any
 
 import pytest
 
-from bench.state import manifest_of, publish
+from batch_layer.event_index import write_file
+from bench.state import manifest_of, publish, write_view
 from core.buckets import Run
+from core.chains import CHAINS_FOLDER, Chain, Link, chain_digest, chain_file, chain_part
 from core.folders import Folders
+from core.layout import VISITS
 from core.manifest import Manifest
+from core.visits import Visit, Visits, user_key
+from serving_layer.index import open_index
 from serving_layer.ports import IndexBroken
 from serving_layer.snapshots import Watch
 from tests.serving_kit import BOUND, DAY, SEMANTICS, buckets_of, edit, place, silent_logger
@@ -153,3 +158,37 @@ def test_a_view_that_a_version_does_not_hold_is_refused(folders: Folders, watch:
     watch.look()
     with pytest.raises(IndexBroken, match="holds no view 'edits_by_page'"):
         edits(watch, edit(1))
+
+
+def test_a_version_tells_of_users_and_of_events_what_was_indexed(folders: Folders) -> None:
+    pages = Visits(carry=["page"]).bind({"user": "string", "page": "string"})
+    held = {f"u{n}": Visit(n, n + 5, n % 2 == 0, (f"page {n}",)) for n in range(20)}
+    rows = [(user_key(user), 0, 0, pages.pack(visit)) for user, visit in held.items()]
+    digests = [chain_digest(0, f"e{n}") for n in range(20)]
+    links = {each: Link(n, each, None, False, b"v") for n, each in enumerate(digests)}
+    folder = folders.index(1)
+    index = write_view(folder, VISITS, rows)
+    (folder / CHAINS_FOLDER).mkdir()
+    for part in range(3):
+        mine = [each for each in digests if chain_part(each, 3) == part]
+        entries = sorted((each, False, links[each].pack()) for each in mine)
+        name = f"{CHAINS_FOLDER}/{chain_file(part)}"
+        index[name] = write_file(folder / name, entries)
+    manifest = replace(manifest_of(BOUND.source.name, SEMANTICS, 1, 1), index=index)
+    opened = open_index(folder, manifest)
+    assert opened.visits(pages, [*held, "nobody"]) == held
+    assert opened.chains([*digests, chain_digest(1, "e0")]) == {each: Chain(links[each]) for each in digests}
+
+
+def test_chains_that_are_not_the_manifests_or_not_there_are_not_read(folders: Folders) -> None:
+    folder, name = folders.index(1), f"{CHAINS_FOLDER}/{chain_file(0)}"
+    (folder / CHAINS_FOLDER).mkdir(parents=True)
+    write_file(folder / name, ())
+    wrong = replace(manifest_of(BOUND.source.name, SEMANTICS, 1, 1), index={name: "0" * 64})
+    with pytest.raises(IndexBroken, match="has checksum"):
+        open_index(folder, wrong).chains([b"x" * 16])
+    without = replace(wrong, version=2, index={})
+    with pytest.raises(IndexBroken, match="version 2 holds no chains of events: publish again"):
+        open_index(folders.index(2), without).chains([b"x" * 16])
+    with pytest.raises(IndexBroken, match="holds no view '_visits': publish again"):
+        open_index(folders.index(2), without).visits(Visits().bind({"user": "string"}), ["u"])

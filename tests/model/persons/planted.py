@@ -111,8 +111,8 @@ class SaysNoBounds(PersonReader):
 
 
 class Narrow(PersonStore):
-    def _told(self, reading: SpeedReading, note: PersonNote) -> SpeedReading:
-        return super()._told(reading, replace(note, down=0, up=0))
+    def told(self, reading: SpeedReading, note: PersonNote) -> SpeedReading:
+        return super().told(reading, replace(note, down=0, up=0))
 
 
 class AsksNoOtherShard(PersonReader):
