@@ -1,5 +1,6 @@
 """Schedules in which events are corrected: what they name came before, never, or was corrected."""
 
+from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
@@ -46,6 +47,9 @@ class CorrectedSchedules(Schedules):
             self.platform.send(partition=1)
             self.platform.world.now += CUT_INTERVAL
             self.platform.run_speed()
+
+    def happenings(self, data: Any) -> dict[str, Callable[[], None]]:
+        return {**super().happenings(data), "chains are damaged": self.orders.damage_chains}
 
     @property
     def orders(self) -> CorrectedPlatform:

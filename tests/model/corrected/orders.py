@@ -53,15 +53,25 @@ def lifted(values: Values, semantics: int) -> tuple[Field, Partial]:
 
 
 class Orders(World):
-    """Copies are known for one or two segments."""
+    """Copies are known for one or two segments. Of `damaged` versions nobody can read the chains."""
 
     views: ClassVar[Mapping[str, CompiledView]] = {VIEW.name: VIEW}
     window = 1
+
+    @property
+    def damaged(self) -> set[int]:
+        found: set[int] = self.__dict__.setdefault("_damaged", set())
+        return found
 
     def lifted(self, record: Record, semantics: int) -> Iterator[tuple[Field, Partial]]:
         order = order_of(record)
         if not order.retracts:
             yield lifted(order.values, semantics)
+
+
+def orders_of(world: World) -> Orders:
+    assert isinstance(world, Orders)
+    return world
 
 
 def order_of(record: Record) -> Order:

@@ -10,7 +10,7 @@ from core.keys import shard_of
 from core.measures import Partial
 from tests.model.batch import Batch
 from tests.model.corrected.batch import CorrectingBatch
-from tests.model.corrected.orders import VIEW, Order, Orders, lifted, order_of, plainly
+from tests.model.corrected.orders import VIEW, Order, Orders, lifted, order_of, orders_of, plainly
 from tests.model.corrected.speed import CorrectingSpeed
 from tests.model.parts import Parts
 from tests.model.platform import Platform
@@ -65,6 +65,12 @@ class CorrectedPlatform(Platform):
 
     def edit(self, record: Record, key: str = "a", bucket: int = 0) -> Record:
         return self.send(record.partition, key, bucket, corrects=record.event_id)
+
+    def damage_chains(self) -> None:
+        """Of the version that readers use, which the speed job finds when it starts."""
+        self.kill_speed()
+        if pointer := self.world.publications.current():
+            orders_of(self.world).damaged.add(pointer.version)
 
     # --- answers ------------------------------------------------------------------------------------------
 

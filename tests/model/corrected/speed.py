@@ -17,7 +17,7 @@ from speed_layer.histories import Histories
 from speed_layer.notes import Notes
 from speed_layer.scripts import Fence
 from tests.model.corrected.batch import Corrected
-from tests.model.corrected.orders import KEPT, VIEW, lifted, order_of
+from tests.model.corrected.orders import KEPT, VIEW, lifted, order_of, orders_of
 from tests.model.counting import Added, Placed
 from tests.model.redis import Shard
 from tests.model.speed import Speed
@@ -121,7 +121,8 @@ class Pasts(Histories):
     def _opened(self, manifest: Manifest) -> History | None:
         room = cast(Rooms, self.folders)
         made = room.world.tables.get(manifest.version)
-        if manifest.semantics != self.semantics or made is None:
+        damaged = manifest.version in orders_of(room.world).damaged
+        if manifest.semantics != self.semantics or made is None or damaged:
             return None
         assert isinstance(made, Corrected)
         return Past(cast(Any, replace(room, version=manifest.version)), 1, made.chains)
