@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,20 +14,35 @@ from hypothesis import strategies as st
 from bench.state import manifest_of, write_view
 from core import Count, View
 from core.buckets import Run
+from core.folders import Folders
 from core.groups import Pair, resolution, word
 from core.identity import person_part
 from core.keys import index_text, key_text, parse_key
 from core.resolutions import Resolved
 from core.views import CompiledView
+from serving_layer.asking import Desk
 from serving_layer.gathering import KeysDesk
 from serving_layer.index import LmdbIndex
 from serving_layer.key_answers import compose_page
 from serving_layer.listings import parse_page
+from serving_layer.live_pairs import LivePairs
 from serving_layer.person_keys import PersonKeys
 from serving_layer.persons import Now, names_person
 from serving_layer.ports import Bucketed, Index, Listed
+from tests.serving_kit import FakeSpeed
 from tests.unit.test_identity import PEOPLE, bound
-from tests.unit.test_serving_persons import BOUND, BOUNDARY, IDS, SOME, Hall, clock, halls, listed_key
+from tests.unit.test_serving_persons import (
+    BOUND,
+    BOUNDARY,
+    IDS,
+    SOME,
+    Fields,
+    Hall,
+    Pairs,
+    clock,
+    halls,
+    listed_key,
+)
 
 BOTH = bound(
     PEOPLE,
@@ -164,10 +180,14 @@ def test_a_page_reads_what_it_shows_and_what_pairs_join_and_not_all_keys(name: s
 
 
 def ask(hall: Hall, view: str, **given: str) -> dict[str, Any]:
+    return page_of(hall.desk(), view, **given)
+
+
+def page_of(desk: Desk, view: str = "by_person", **given: str) -> dict[str, Any]:
     page = parse_page(BOUND.view(view), list(given.items()), clock)
 
     async def told() -> dict[str, Any]:
-        return await compose_page(page, await KeysDesk(hall.desk(), 100).page(page))
+        return await compose_page(page, await KeysDesk(desk, 100).page(page))
 
     return asyncio.run(told())
 
@@ -258,3 +278,25 @@ def test_a_list_says_what_was_undone_since() -> None:
     assert page["identity"] == {"resolution": 3, "pairs_since": 1, "undone_since": 1}
     assert told_in(page, "by_person") == [(key_text([id_]), n) for id_, n in (("a", 2), ("c", 2), ("e", 1))]
     assert set(IDS) == {"a", "b", "c", "d", "e"} and page["complete"]
+
+
+JOINED_SINCE = Hall([("a", "b", (6, 0, 1), False)], [("a", 1), ("b", 2)], generation=0)
+
+
+def test_without_the_resolution_of_the_generation_a_list_is_joined_and_not_complete() -> None:
+    desk = JOINED_SINCE.desk()
+    assert isinstance(desk.speed, Fields)
+    counted, folders = Fields(desk.speed.rows, "gone"), Folders(Path("/nowhere"), "s")
+    page = page_of(replace(desk, speed=counted, pairs=Pairs(BOUND, counted, folders)))
+    assert told_in(page, "by_person") == [(key_text(["a"]), 2)]
+    assert not page["complete"] and "is gone" in page["reasons"][0]
+
+
+def test_while_the_speed_state_is_silent_published_persons_are_listed_and_not_complete() -> None:
+    desk = JOINED_SINCE.desk()
+    silent = FakeSpeed(silence="Redis is away")
+    page = page_of(
+        replace(desk, speed=silent, pairs=LivePairs(BOUND, silent, Folders(Path("/nowhere"), "s")))
+    )
+    assert told_in(page, "by_person") == [(key_text(["a"]), 1), (key_text(["b"]), 1)]
+    assert (page["complete"], page["reasons"]) == (False, ["Redis is away"]) and "identity" not in page
