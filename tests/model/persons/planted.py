@@ -96,7 +96,7 @@ class LooksAgain(PersonReader):
 
 
 class Vouching(PersonStore):
-    def _told(self, reading: SpeedReading, note: PersonNote) -> SpeedReading:
+    def told(self, reading: SpeedReading, note: PersonNote) -> SpeedReading:
         return replace(reading, persons=note)
 
 
