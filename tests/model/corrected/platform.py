@@ -61,8 +61,8 @@ class CorrectedPlatform(Platform):
             Order(place, 0, 0, f"e{self.sent}", key, bucket, amount, valid, heals, corrects, cancels, buyer)
         )
 
-    def cancel(self, record: Record, valid: bool = True) -> Record:
-        return self.send(record.partition, valid=valid, corrects=record.event_id, cancels=True)
+    def cancel(self, record: Record) -> Record:
+        return self.send(record.partition, corrects=record.event_id, cancels=True)
 
     def edit(self, record: Record, key: str = "a", bucket: int = 0) -> Record:
         return self.send(record.partition, key, bucket, corrects=record.event_id)
