@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from core.cuts import Offsets
 from core.handoff import Generation, doubts
 from core.layout import unseal
 from core.manifest import Manifest
@@ -22,6 +23,11 @@ class Answer:
     stamps: Sequence[int | None] = ()  # of each shard, when its fields were read
     partials: Mapping[Field, Partial] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counter)
+
+    @property
+    def offsets(self) -> Offsets:
+        """Of its boundary."""
+        return self.manifest.offsets if self.manifest else {}
 
     @property
     def lost(self) -> set[tuple[int, int]]:

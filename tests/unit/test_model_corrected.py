@@ -1,4 +1,4 @@
-"""Corrections under any schedule: measures that can be subtracted from are right, and the others or named.
+"""Corrections under any schedule: what can be subtracted from is right, and all else is right or named.
 
 `MODEL_SCHEDULES=20000 pytest tests/unit/test_model_corrected.py` runs many more, each of them longer.
 """

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from core import Corrections, Count, Max, Source, Sum, Uniques, View
 from core.chains import Link
 from core.corrections import EventCodec
+from core.manifest import Publications
 from core.measures import Partial
 from core.views import CompiledView
 from tests.model.world import Field, Record, World
@@ -58,10 +59,9 @@ class Orders(World):
     views: ClassVar[Mapping[str, CompiledView]] = {VIEW.name: VIEW}
     window = 1
 
-    @property
-    def damaged(self) -> set[int]:
-        found: set[int] = self.__dict__.setdefault("_damaged", set())
-        return found
+    def __init__(self, publications: type[Publications] = Publications) -> None:
+        super().__init__(publications)
+        self.damaged = set[int]()
 
     def lifted(self, record: Record, semantics: int) -> Iterator[tuple[Field, Partial]]:
         order = order_of(record)

@@ -19,6 +19,7 @@ from tests.model.speed import CUT_INTERVAL, Speed
 from tests.model.world import SHARDS, Field, Record, World
 
 DIGITS = 50
+FOLLOWED = [name for name, measure in VIEW.measures.items() if not measure.invertible]
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,8 @@ class CorrectedPlatform(Platform):
             Order(place, 0, 0, f"e{self.sent}", key, bucket, amount, valid, heals, corrects, cancels, buyer)
         )
 
-    def cancel(self, record: Record, valid: bool = True) -> Record:
-        return self.send(record.partition, valid=valid, corrects=record.event_id, cancels=True)
+    def cancel(self, record: Record) -> Record:
+        return self.send(record.partition, corrects=record.event_id, cancels=True)
 
     def edit(self, record: Record, key: str = "a", bucket: int = 0) -> Record:
         return self.send(record.partition, key, bucket, corrects=record.event_id)
@@ -97,37 +98,30 @@ class CorrectedPlatform(Platform):
         """What can be subtracted from is right, and all else right or named with how many it still holds."""
         shown, right = VIEW.present(found), VIEW.present(truth.partial(place))
         named = VIEW.uncorrected(found)
-        assert named == {name: truth.held[place] for name in VIEW._followed if truth.held[place]}
+        assert named == {name: truth.held[place] for name in FOLLOWED if truth.held[place]}
         wrong = {name for name in VIEW.measures if shown[name] != right[name]}
         assert wrong <= named.keys(), f"{place}: {shown}, not {right}"
 
     def moment(self, answer: Answer, shard: int) -> dict[int, int]:
         """How far the log is in the fields of a shard."""
-        boundary, intent = answer.manifest.offsets if answer.manifest else {}, self.intent(answer, shard)
+        boundary, intent = answer.offsets, self.intent(answer, shard)
         end: Offsets = intent.end if intent else {}
         return {p: max(boundary.get(p, 0), end.get(p, 0)) for p in {*boundary, *end}}
 
     def intent(self, answer: Answer, shard: int) -> Intent | None:
-        assert answer.generation is not None
-        return self.world.intended.get((answer.generation.id, answer.stamps[shard] or 0))
+        generation, batch = answer.generation, answer.stamps[shard]
+        assert generation is not None and batch is not None
+        return self.world.intended.get((generation.id, batch))
 
     def truth(self, answer: Answer, shard: int, moment: Offsets) -> Truth:
         """By a loop over each partition; with copies that came beyond the window, until the next publish."""
-        boundary, counts, held = (
-            answer.manifest.offsets if answer.manifest else {},
-            list[Order](),
-            Counter[Field](),
-        )
-        lost = answer.lost
+        counts, held, lost = self.late(answer, shard, moment), Counter[Field](), answer.lost
         for partition, log in enumerate(self.world.log):
-            found = plainly(
-                [record for record in log[: moment.get(partition, 0)] if record.position not in lost],
-                answer.semantics,
-            )
+            records = [one for one in log[: moment.get(partition, 0)] if one.position not in lost]
+            found = plainly(records, answer.semantics)
             counts += found.counts
-            since = [one for one, by in found.stopped if by.offset >= boundary.get(partition, 0)]
+            since = [one for one, by in found.stopped if by.offset >= answer.offsets.get(partition, 0)]
             held.update(lifted(one.values, 1)[0] for one in since if not one.retracts)
-        counts += self.late(answer, shard, moment)
         partials = [lifted(order.values, answer.semantics) for order in counts]
         return Truth(self.world.fold(partials), held)
 

@@ -9,6 +9,7 @@ from core.application import BoundSource
 from core.contracts import Contract
 from core.groups import Pair, pair_of, word
 from core.identity import pairs_name
+from core.manifest import Publications
 from core.measures import Partial
 from core.resolutions import Resolution, Resolved
 from core.views import CompiledView
@@ -86,10 +87,9 @@ class People(World):
 
     views: ClassVar[Mapping[str, CompiledView]] = BOUND.views
 
-    @property
-    def kept(self) -> dict[str, Resolved]:
-        found: dict[str, Resolved] = self.__dict__.setdefault("_kept", {})
-        return found
+    def __init__(self, publications: type[Publications] = Publications) -> None:
+        super().__init__(publications)
+        self.kept = dict[str, Resolved]()
 
 
 def people_of(world: World) -> People:

@@ -10,12 +10,13 @@ from tests.model.persons.people import People, Visit, people_of, visit_of
 from tests.model.persons.reader import RANKING, PersonAnswers, PersonReader, Told
 from tests.model.persons.speed import PersonSpeed
 from tests.model.persons.truth import Truth, heard
-from tests.model.platform import DIGITS, Platform
+from tests.model.platform import Platform
 from tests.model.reader import Answer, Reader
 from tests.model.speed import CUT_INTERVAL, Speed
 from tests.model.world import Record, World
 
 NEAR = 0.01  # of an estimate of few
+BASE, PLACES = 100, 18  # of sums, which hold 38 decimal digits
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,9 @@ class PersonPlatform(Platform):
         self, partition: int = 0, key: str = "a", bucket: int = 0, valid: bool = True, heals: bool = False,
         user: str = "a", same: str | None = None, undone: bool = False,
     ) -> Record:  # fmt: skip
-        """Each amount is a digit of its own."""
+        """An amount is one in a place of its own, which it shares with every eighteenth."""
         self.sent += 1
-        place, amount = partition % len(self.world.log), 10 ** (self.sent % DIGITS)
+        place, amount = partition % len(self.world.log), BASE ** (self.sent % PLACES)
         return self.world.send(
             Visit(place, 0, 0, f"e{self.sent}", key, bucket, amount, valid, heals, user, same, undone)
         )
@@ -105,7 +106,7 @@ class PersonPlatform(Platform):
         """The digits that visits add, by their events' numbers."""
         found = Counter[int]()
         for event_id, times in visits.items():
-            found[int(event_id[1:]) % DIGITS] += times
+            found[int(event_id[1:]) % PLACES] += times
         return found
 
     def rest(self) -> None:
@@ -125,10 +126,8 @@ class PersonPlatform(Platform):
         identity = told.document["identity"]
         assert (identity["pairs_since"], identity["undone_since"]) == (0, 0)
         if told.view == "by_page":
-            people, (least, most) = (
-                told.measures["people"],
-                self.truth(told, self.world.semantics).people(told.key),
-            )
+            people = told.measures["people"]
+            least, most = self.truth(told, self.world.semantics).people(told.key)
             assert least == most and abs(people["upper"] - people["lower"]) < 1
             assert abs(people["estimate"] - least) < NEAR
 
@@ -142,5 +141,9 @@ class PersonPlatform(Platform):
 def digits(total: int, semantics: int) -> Counter[int]:
     """How often each digit was added."""
     assert total % semantics == 0, "a sum of two definitions"
-    found = {place: int(digit) for place, digit in enumerate(reversed(str(total // semantics)))}
-    return Counter({place: times for place, times in found.items() if times})
+    found, rest, place = Counter[int](), total // semantics, 0
+    while rest:
+        rest, times = divmod(rest, BASE)
+        found[place] += times
+        place += 1
+    return +found
