@@ -11,11 +11,11 @@ from batch_layer.field_folds import FieldFolds
 from batch_layer.positions import POSITION
 from batch_layer.segment_events import SegmentEvents
 from batch_layer.speed_persons import by_resolution
-from batch_layer.visits import declared_visits, roles
+from batch_layer.visits import roles
 from core.application import BoundSource
 from core.equality import Finding, identity_findings
 from core.identity import PERSON, Identity, uses_persons
-from core.visits import Visits
+from core.visits import Visits, declared_visits
 
 __all__ = ["corrections"]
 
@@ -48,7 +48,7 @@ def _visited(
 ) -> DataFrame:
     """Events whose visits are those of their persons, if visits are of persons."""
     visits = declared_visits(bound.declarations)
-    if visits is None or PERSON not in visits.reads:
+    if visits is None or not visits.of_persons:
         return events
     told = _roles(events, visits, identity, compared, path)
     return events.drop(*visits.columns).join(told, POSITION, "left").persist()

@@ -4,7 +4,6 @@ The index, `_visits` beside those of the views, is where a new generation of spe
 """
 
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -17,13 +16,9 @@ from core.keys import index_partition_sql, key_text_sql
 from core.layout import VISITS
 from core.visits import LATER, SECOND, START, Visits
 
-__all__ = ["declared_visits", "index_visits", "last_visits", "roles"]
+__all__ = ["index_visits", "last_visits", "roles"]
 
 _ALONE, _BEFORE, _NUMBER, _PLACE = "__alone", "__before", "__visit", "__place"
-
-
-def declared_visits(declarations: Sequence[object]) -> Visits | None:
-    return next((declared for declared in declarations if isinstance(declared, Visits)), None)
 
 
 def roles(events: DataFrame, visits: Visits, event_time: str, position: str) -> DataFrame:

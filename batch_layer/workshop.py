@@ -20,7 +20,7 @@ from batch_layer.ledger import Ledger
 from batch_layer.person_index import Persons
 from batch_layer.recompute import commit_files, write_view
 from batch_layer.tile_files import TileFile
-from batch_layer.visits import declared_visits, index_visits
+from batch_layer.visits import index_visits
 from conf.settings import Settings
 from core.application import BoundSource
 from core.chains import CHAINS_FOLDER
@@ -32,6 +32,7 @@ from core.manifest import Manifest
 from core.semantics import Meaning
 from core.topics import LogIdentity
 from core.views import CompiledView
+from core.visits import declared_visits
 
 __all__ = ["Workshop"]
 

@@ -5,7 +5,6 @@ So an order that is edited twice may name its first id each time, or each edit t
 local: what is taken back stays so, whatever befalls the correction. `core.chains` is the rule in code.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -14,13 +13,13 @@ from core.declarations import Declaration
 from core.errors import DefinitionError, NotEvaluable
 from core.evaluation import evaluator
 from core.expressions import compile_expression
+from core.keys import columns_in
 from core.measures import Slot
 from core.packing import Codec
 from core.sources import Source
 
 __all__ = ["Corrections", "EventCodec", "check_company", "corrections_of"]
 
-_COLUMN = re.compile(r"`([^`]+)`")
 _KINDS = {"string": "text", "long": "long", "double": "double", "boolean": "long", "timestamp": "long"}
 
 
@@ -59,7 +58,7 @@ class Corrections(Declaration):
 
     @property
     def reads(self) -> Sequence[str]:
-        return list(dict.fromkeys([self.target, *_COLUMN.findall(self.condition)]))
+        return list(dict.fromkeys([self.target, *columns_in(self.condition)]))
 
     def retracting(self) -> Callable[[Mapping[str, Any]], bool]:
         """Whether an event, by its decoded values, only takes back: where the condition is true, and a

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 from core.declarations import Declaration
 from core.errors import DefinitionError
 from core.exact import Sum
-from core.identity import SAID
+from core.identity import PERSON, SAID
 from core.keys import key_text
 from core.measures import Slot
 from core.packing import Codec
@@ -23,8 +23,8 @@ from core.ratios import Ratio
 from core.views import find
 
 __all__ = [
-    "LATER", "SECOND", "START", "Followed", "Visit", "Visits", "bounce_rate", "bounces", "follow", "in_order",
-    "visit_length", "visits",
+    "LATER", "SECOND", "START", "Followed", "Visit", "Visits", "bounce_rate", "bounces", "declared_visits",
+    "follow", "in_order", "visit_length", "visits",
 ]  # fmt: skip
 
 START, SECOND, LATER = "start", "second", "later"
@@ -126,6 +126,11 @@ class Visits(Declaration):
         return [name for name in self.carry if column == f"visit_{name}"]
 
     @property
+    def of_persons(self) -> bool:
+        """Whether what is derived changes with who is one person."""
+        return PERSON in self.reads
+
+    @property
     def gap_micros(self) -> int:
         found = _GAP.fullmatch(self.gap)
         assert found is not None
@@ -157,6 +162,11 @@ class Visits(Declaration):
 
 def _unpacked(kind: str, value: Any) -> Any:
     return bool(value) if kind == "boolean" and value is not None else value
+
+
+def declared_visits(declarations: Sequence[Declaration]) -> Visits | None:
+    """The one of a source that says what a visit is, if it says so."""
+    return next((declared for declared in declarations if isinstance(declared, Visits)), None)
 
 
 def user_key(user: Any) -> str:

@@ -14,9 +14,9 @@ from core.corrections import Corrections
 from core.declarations import Declaration, step_of
 from core.folders import Folders
 from core.handoff import Generation
-from core.identity import PERSON, Identity
+from core.identity import Identity
 from core.lookups import Lookup
-from core.visits import Visits
+from core.visits import Visits, declared_visits
 from speed_layer.correct_step import CorrectStep
 from speed_layer.decode_step import SPARK
 from speed_layer.looking_up import look_up
@@ -42,7 +42,7 @@ Step = Callable[[DataFrame, Any, MicroBatch], DataFrame]
 
 def _visits(events: DataFrame, visits: Visits, batch: MicroBatch) -> DataFrame:
     consumed = max(batch.segments.base, batch.count_from)
-    resolution = batch.persons if PERSON in visits.reads else None
+    resolution = batch.persons if visits.of_persons else None
     index = known(batch.folders, batch.semantics, batch.count_from, consumed, batch.whole, resolution)
     step = VisitStep(
         visits, batch.contract.event_time, batch.redis, batch.layout, batch.generation, batch.fence,
@@ -56,10 +56,10 @@ def unknown_at_start(
     declarations: Sequence[Declaration], folders: Folders, generation: Generation
 ) -> str | None:
     """What a generation that starts at a cut does not know of what lies before; None if it knows all."""
-    visits = next((declared for declared in declarations if isinstance(declared, Visits)), None)
+    visits = declared_visits(declarations)
     if visits is None:
         return None
-    resolution = generation.resolution if PERSON in visits.reads else None
+    resolution = generation.resolution if visits.of_persons else None
     return unknown_before(folders, generation.semantics, generation.start_cut, resolution)
 
 

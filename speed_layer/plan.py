@@ -4,12 +4,12 @@ The projection has each distinct expression once. Spark evaluates it, so that an
 both layers; the folds over its columns are in Python, where a small micro-batch costs least.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from core.corrections import Corrections
 from core.declarations import Declaration
+from core.keys import columns_in
 from core.measures import Measure
 from core.packing import Codec
 from core.views import CompiledView
@@ -17,7 +17,6 @@ from core.views import CompiledView
 __all__ = ["NOTE", "POSITION", "SEGMENT", "SIGN", "Plan", "ViewPlan"]
 
 SEGMENT, NOTE, POSITION, SIGN = "_segment", "_note", "_position", "_sign"
-_COLUMN = re.compile(r"`([^`]+)`")
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Plan:
         found = _Projection()
         plans = tuple(_view(view, found) for view in views.values())
         derived = {name for declared in declarations for name in declared.columns}
-        used = {name for sql in found.columns for name in _COLUMN.findall(sql)}
+        used = {name for sql in found.columns for name in columns_in(sql)}
         columns = sorted(used.union(*(declared.reads for declared in declarations)) - derived)
         signed = any(isinstance(declared, Corrections) for declared in declarations)
         return cls(plans, {name: sql for sql, name in found.columns.items()}, tuple(columns), signed)
